@@ -1,0 +1,380 @@
+/*
+ * The engine: a deterministic state machine that turns messages into writes and effects.
+ *
+ * The model. sg_engine_handle is given one message and the time; it appends to a batch the records to write and the effects to let out.
+ * The caller commits the writes of a batch in one transaction and only then lets its effects out (output commit): a reply means "on
+ * disk", a call to an SDK means "what it is told is on disk". The engine does no I/O, reads no clock, draws no randomness beyond the
+ * seed it was given, owns no thread and takes no lock.
+ *
+ * Start-up: create, hand it every LIVE record (sg_engine_restore), then sg_engine_restored. From then on messages in any order, and
+ * sg_engine_advance whenever sg_engine_next_due says so.
+ */
+#ifndef STEPGATE_ENGINE_H
+#define STEPGATE_ENGINE_H
+
+#include <stepgate/base.h>
+#include <stepgate/limits.h>
+#include <stepgate/record.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum sg_opcode {
+#define SG_OPCODE(NAME, wire, is_plan) SG_OP_##NAME,
+#include "opcodes.def"
+#undef SG_OPCODE
+    SG_OP_COUNT
+};
+
+/* Wire name of an opcode; never NULL. */
+const char *sg_opcode_name(enum sg_opcode code);
+/* Matches the exact name, then without regard to case (reference/02 §1); an empty name is None. */
+bool sg_opcode_parse(struct sg_str name, enum sg_opcode *code);
+
+/* Stored as run.status; the numbers are those of reference/02 §13.3. */
+enum sg_run_status { SG_RUN_RUNNING = 0, SG_RUN_COMPLETED = 1, SG_RUN_FAILED = 2, SG_RUN_CANCELLED = 3, SG_RUN_SCHEDULED = 5 };
+/* "Running", "Completed", ... as REST v1 shows it. */
+const char *sg_run_status_name(enum sg_run_status status);
+
+enum sg_step_status {
+    SG_STEP_PLANNED = 0,
+    SG_STEP_RUNNING = 1,
+    SG_STEP_WAITING = 2,
+    SG_STEP_ERRORED = 3, /* will be retried */
+    SG_STEP_COMPLETED = 4,
+    SG_STEP_FAILED = 5,
+    SG_STEP_CANCELLED = 6
+};
+const char *sg_step_status_name(enum sg_step_status status);
+
+/* step.flags: the first two replace the reference's set of job ids (reference/02 §3.3). */
+enum sg_step_flag { SG_STEP_IS_PLANNED = 1, SG_STEP_IS_CONTINUED = 2, SG_STEP_HAS_MEMO = 4 };
+
+enum sg_job_kind { SG_JOB_CALL = 1, SG_JOB_SLEEP = 2 };
+enum sg_job_flag {
+    SG_JOB_IS_RACE = 1,    /* parallelMode race: a discovery follows every completion */
+    SG_JOB_IS_GROUPED = 2, /* belongs to a coalesced group (group_key) */
+    SG_JOB_IS_START = 4,   /* the first call of its run */
+    SG_JOB_IS_AWAKE = 8    /* a sleep whose memo is written and whose discovery is this very job */
+};
+enum sg_cursor_kind { SG_CURSOR_EVENT = 1, SG_CURSOR_ANSWER = 2, SG_CURSOR_CLEAR = 3 };
+
+/* ---- what comes in ---- */
+
+/* One op of an answer or a checkpoint. All JSON is canonical; the bytes belong to the message's arena. */
+struct sg_op {
+    enum sg_opcode code;
+    bool is_race;                /* opts.parallelMode is "race", in any case */
+    struct sg_str id;            /* step id; "" only for None */
+    struct sg_str name;          /* as sent; "" if absent */
+    struct sg_str display_name;  /* displayName, else name, else id; at most SG_LIMIT_STEP_NAME_BYTES */
+    struct sg_str data;          /* "null" when absent */
+    struct sg_str error;         /* StepError, StepFailed: the object to memoize, with string `name` and `message`; else empty */
+    struct sg_str opts;          /* the options object; empty when absent or null */
+    struct sg_str duration;      /* Sleep: opts.duration, else name (reference/02 §7.6) */
+    int64_t started_at_ns;       /* timing.a, 0 if absent */
+    int64_t duration_ns;         /* timing.b */
+};
+
+enum sg_answer_kind {
+    SG_ANSWER_OPS,      /* 206: ops */
+    SG_ANSWER_FINISHED, /* other 2xx of an SDK: output */
+    SG_ANSWER_ERROR     /* everything else: error, output if there was a body */
+};
+
+/* An SDK's answer, decoded (reference/02 §2). */
+struct sg_answer {
+    enum sg_answer_kind kind;
+    bool is_no_retry;
+    int request_version;        /* x-inngest-req-version, 0 if missing */
+    int64_t retry_after_ms;     /* delay from now, clipped (reference/02 §5.4); 0: none */
+    int http_status;            /* 0: no response */
+    int64_t duration_ms;        /* of the call */
+    struct sg_op *ops;
+    size_t op_count;
+    struct sg_str output;       /* canonical JSON of the body's value; empty: no output */
+    struct sg_str error;        /* SG_ANSWER_ERROR: the error object of reference/02 §6.3, canonical JSON */
+};
+
+/* An event as the edge accepted it: validated, with its ids, in canonical form. */
+struct sg_event_in {
+    struct sg_id internal_id;
+    struct sg_str name;
+    struct sg_str body;        /* the stored object: data, id, name, ts always there; user, v, meta if sent */
+    int64_t ts_ms;
+    bool is_id_fresh;          /* its id comes from fresh randomness: no duplicate is possible */
+    struct sg_id key;          /* 16-byte hash of the event's id (idempotency), all zero if fresh */
+};
+
+/* A (key, function) pair that the idempotency lookup found. */
+struct sg_known_key {
+    struct sg_id key;
+    struct sg_id function_id;
+};
+
+struct sg_function_in {
+    struct sg_id id;           /* UUID v5, the same for the same app name and slug for ever */
+    struct sg_str slug;
+    struct sg_str name;
+    struct sg_str config;      /* the function object, canonical JSON, validated; its step URL normalised (reference/01 §4.5) */
+};
+
+/* A registration, validated as a whole (reference/01 §4.6, reference/04 §2.4). */
+struct sg_registration {
+    struct sg_id app_id;
+    struct sg_str app_name;
+    struct sg_str url;         /* normalised; where calls go */
+    struct sg_str sdk;
+    struct sg_str framework;
+    struct sg_str app_version;
+    struct sg_str checksum;    /* SHA-256 hex over what counts */
+    struct sg_str sync_kind;   /* "in_band" | "out_of_band" */
+    struct sg_function_in *functions;
+    size_t function_count;
+};
+
+struct sg_loaded_step {
+    struct sg_str id;
+    struct sg_str name;
+    int op;
+    int status;
+    int flags;
+    int attempts;
+    int64_t started_at_ms;
+};
+
+enum sg_message_kind {
+    SG_MESSAGE_EVENTS,
+    SG_MESSAGE_REGISTER,
+    SG_MESSAGE_SYNC_FAILED,  /* an app could not be synced: its error is recorded */
+    SG_MESSAGE_ANSWER,
+    SG_MESSAGE_CHECKPOINT,
+    SG_MESSAGE_CANCEL,
+    SG_MESSAGE_REMOVE_APP,
+    SG_MESSAGE_LOADED_RUN,
+    SG_MESSAGE_LOADED_EVENT,
+    SG_MESSAGE_KIND_COUNT
+};
+
+#define SG_MESSAGE_MAGIC 0x6d736721u
+
+/*
+ * One input of the engine. It owns an arena in which all of its bytes live. Posting it gives it away; it is freed when the batch that it went
+ * into has been committed and its effects are out.
+ */
+struct sg_message {
+    uint32_t magic;
+    enum sg_message_kind kind;
+    struct sg_message *next; /* for whatever queue holds it */
+    struct sg_arena arena;
+    void *client; /* whoever waits for the reply; NULL: nobody. Handed back in SG_EFFECT_REPLY, never looked at */
+    union {
+        struct {
+            struct sg_event_in *events;
+            size_t count;
+            int64_t received_at_ms;
+            struct sg_known_key *known; /* what the lookup found, for all events together */
+            size_t known_count;
+            int64_t lookup_commit; /* commit number that the lookup saw; keys of later commits are checked by the engine */
+        } events;
+        struct sg_registration registration;
+        struct {
+            struct sg_str url;  /* of the app whose sync failed */
+            struct sg_str name; /* or its name, if known */
+            struct sg_str text;
+        } sync_failed;
+        struct {
+            struct sg_id run_id;
+            int64_t job_id;
+            int32_t generation;
+            struct sg_answer answer;
+        } answer;
+        struct {
+            struct sg_id run_id;
+            int64_t job_id; /* of ctx.qi_id; 0: none given */
+            int32_t generation;
+            struct sg_op *ops;
+            size_t op_count;
+        } checkpoint;
+        struct {
+            struct sg_id run_id;
+            struct sg_str reason;
+        } cancel;
+        struct {
+            struct sg_str url;
+            struct sg_str name;
+        } remove_app;
+        struct {
+            struct sg_id run_id;
+            enum sg_status status; /* SG_OK, or why it could not be loaded */
+            struct sg_loaded_step *steps;
+            size_t step_count;
+        } loaded_run;
+        struct {
+            int64_t position;
+            enum sg_status status;
+            struct sg_str body; /* the whole event, also for lifecycle events */
+            struct sg_id key;
+        } loaded_event;
+    } as;
+};
+
+/* A zeroed message with an empty arena; NULL if memory ran out. */
+struct sg_message *sg_message_create(enum sg_message_kind kind);
+void sg_message_free(struct sg_message *message);
+
+/* ---- what goes out ---- */
+
+#define SG_CALL_MAGIC 0x63616c6cu
+
+/* A call to an SDK: everything that the caller needs, in one allocation of its own (sg_call_free). */
+struct sg_call {
+    uint32_t magic;
+    struct sg_call *next;
+    struct sg_id run_id;
+    struct sg_id function_id;
+    struct sg_id app_id;
+    int64_t job_id;
+    int32_t generation;
+    int attempt;
+    int max_attempts;
+    int request_version;      /* -1, 0, 1, 2 */
+    bool is_plan_forced;      /* ctx.disable_immediate_execution */
+    int64_t snapshot;         /* the memos with seq below it */
+    int64_t state_bytes;      /* decides about use_api */
+    int64_t started_at_ms;    /* engine clock */
+    struct sg_str url;        /* the step's URL, with fnId and the registered stepId */
+    struct sg_str slug;
+    struct sg_str sdk;        /* of the app: "js:v4.24.0" */
+    struct sg_str cause;      /* outgoing step id; "" for the trigger */
+    struct sg_str target;     /* step id; "" for discovery */
+    const int64_t *event_positions;
+    size_t event_count;
+};
+void sg_call_free(struct sg_call *call);
+
+struct sg_reply {
+    enum sg_status status;
+    char message[256];  /* for a status other than SG_OK */
+    bool is_modified;   /* registration */
+    struct sg_id id;    /* registration: the app */
+};
+
+enum sg_effect_kind { SG_EFFECT_REPLY, SG_EFFECT_CALL, SG_EFFECT_LOAD_RUN, SG_EFFECT_LOAD_EVENT };
+
+struct sg_effect {
+    enum sg_effect_kind kind;
+    void *client;            /* REPLY */
+    struct sg_reply reply;   /* REPLY */
+    struct sg_call *call;    /* CALL: owned by whoever lets the effect out */
+    struct sg_id run_id;     /* LOAD_RUN: answer with SG_MESSAGE_LOADED_RUN (all rows of `step` of that run) */
+    int64_t position;        /* LOAD_EVENT: answer with SG_MESSAGE_LOADED_EVENT */
+};
+
+/*
+ * What a number of messages led to. The writes borrow from `arena` and from the messages, which the batch keeps until it is freed.
+ */
+struct sg_batch {
+    struct sg_arena arena;
+    struct sg_write *writes;
+    size_t write_count;
+    size_t write_capacity;
+    struct sg_effect *effects;
+    size_t effect_count;
+    size_t effect_capacity;
+    struct sg_message *messages; /* to be freed with it */
+    size_t message_count;
+    int64_t number;              /* commit number, given by the caller before the first message */
+    struct sg_batch *next;
+};
+
+struct sg_batch *sg_batch_create(int64_t number);
+/* Frees the batch, its messages and the calls of its effects that have not been taken (call == NULL once taken). */
+void sg_batch_free(struct sg_batch *batch);
+
+/* ---- the machine ---- */
+
+struct sg_engine_options {
+    uint64_t seed;               /* for ids and jitter */
+    int64_t retry_interval_ms;   /* 0: the table of reference/02 §5.3 */
+    int64_t clock_offset_ms;     /* engine clock minus wall clock */
+    int steps_per_run_max;       /* 0: SG_LIMIT_STEPS_PER_RUN */
+    bool is_fully_parked;        /* simulator: park every run whenever it may be */
+};
+
+struct sg_engine;
+
+enum sg_status sg_engine_create(const struct sg_engine_options *options, struct sg_engine **engine, struct sg_error *error);
+void sg_engine_free(struct sg_engine *engine);
+
+/*
+ * Takes one record of a LIVE kind, and of kind EVENT and RUN_LIVE as the caller scans them, in any order of kinds. Records that make no sense (a
+ * job without its run) are counted and dropped at sg_engine_restored.
+ */
+enum sg_status sg_engine_restore(struct sg_engine *engine, const struct sg_record *record, struct sg_error *error);
+/*
+ * Ends start-up. `last_position` and `last_job_id` are the highest keys in the store (0 if none). Calls in flight become due again; what
+ * must be written for that (stray records to delete) goes into the batch.
+ */
+enum sg_status sg_engine_restored(struct sg_engine *engine, int64_t now_ms, int64_t last_position, int64_t last_job_id, struct sg_batch *batch,
+                                  struct sg_error *error);
+
+/*
+ * Handles one message, which it takes (the batch frees it, or the engine keeps it while its run is loaded). `now_ms` is the engine's clock and never
+ * goes back. SG_NO_MEMORY leaves engine and batch in a state that must not be committed: exit and recover.
+ */
+enum sg_status sg_engine_handle(struct sg_engine *engine, struct sg_message *message, int64_t now_ms, struct sg_batch *batch);
+/* Starts due jobs and advances cursors, at most `steps_max` of them. */
+enum sg_status sg_engine_advance(struct sg_engine *engine, int64_t now_ms, int steps_max, struct sg_batch *batch);
+/* When sg_engine_advance has something to do next; 0 for at once, INT64_MAX for never. */
+int64_t sg_engine_next_due(const struct sg_engine *engine);
+/* All commits up to this number are seen by every idempotency lookup, running or to come; the engine forgets their keys. */
+void sg_engine_forget_keys(struct sg_engine *engine, int64_t commit);
+
+struct sg_engine_stats {
+    int64_t runs;         /* live */
+    int64_t jobs;         /* waiting for their time */
+    int64_t calls;        /* in flight */
+    int64_t hydrated;     /* runs held with their steps */
+    int64_t apps;
+    int64_t functions;
+    int64_t cursors;
+    int64_t stray;        /* records dropped at start-up or since */
+    int64_t damaged;      /* runs failed because they could not be loaded */
+    int64_t last_position;
+};
+void sg_engine_stats(const struct sg_engine *engine, struct sg_engine_stats *stats);
+/*
+ * Compares what is in memory with the invariants that can be checked there (design: every live run has a job, a pause, a cursor or a call).
+ * False and `error` tell what is wrong. For tests and the simulator; O(everything).
+ */
+bool sg_engine_check(const struct sg_engine *engine, struct sg_error *error);
+/* A text that is equal for engines in the same state, whatever their history: for the simulator. Appends to `out`. */
+void sg_engine_dump(const struct sg_engine *engine, struct sg_buf *out);
+
+/*
+ * The bytes of a lifecycle event (reference/02 §6.4) from the run it is about. `run` is the row of the run; `events` are the bodies of its
+ * triggering events as stored. Appends canonical JSON to `out`.
+ */
+struct sg_lifecycle {
+    struct sg_str name;          /* inngest/function.finished, .failed, .cancelled */
+    struct sg_str id;            /* the event's id as text */
+    int64_t ts_ms;
+    struct sg_str function_slug;
+    struct sg_id run_id;
+    enum sg_run_status status;
+    struct sg_str output;        /* empty: none */
+    struct sg_str error;         /* empty: none */
+    const struct sg_str *events;
+    size_t event_count;
+};
+enum sg_status sg_lifecycle_render(const struct sg_lifecycle *lifecycle, struct sg_buf *out);
+/* An event as an SDK and an expression see it: like the stored body, with `user` always there (reference/01 §7.2). */
+enum sg_status sg_event_render(struct sg_str body, struct sg_buf *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,1 @@
+# The base room joins the build here; see Makefile.am.

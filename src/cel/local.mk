@@ -1,0 +1,1 @@
+# The cel room joins the build here; see Makefile.am.

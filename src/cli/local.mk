@@ -1,0 +1,1 @@
+# The cli room joins the build here; see Makefile.am.

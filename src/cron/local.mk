@@ -1,0 +1,1 @@
+# The cron room joins the build here; see Makefile.am.

@@ -1,0 +1,1 @@
+# The crypto room joins the build here; see Makefile.am.

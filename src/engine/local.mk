@@ -1,0 +1,1 @@
+# The engine room joins the build here; see Makefile.am.

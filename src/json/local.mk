@@ -1,0 +1,1 @@
+# The json room joins the build here; see Makefile.am.

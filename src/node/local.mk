@@ -1,0 +1,1 @@
+# The node room joins the build here; see Makefile.am.

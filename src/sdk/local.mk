@@ -1,0 +1,1 @@
+# The sdk room joins the build here; see Makefile.am.

@@ -1,0 +1,1 @@
+# The server room joins the build here; see Makefile.am.

@@ -1,0 +1,1 @@
+# The store room joins the build here; see Makefile.am.

@@ -1,0 +1,1 @@
+# tests/bench joins the build here; see Makefile.am.

@@ -1,0 +1,1 @@
+# tests/fuzz joins the build here; see Makefile.am.

@@ -1,0 +1,1 @@
+# tests/sim joins the build here; see Makefile.am.

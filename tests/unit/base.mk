@@ -1,0 +1,1 @@
+# Unit tests of the base room; see Makefile.am.

@@ -1,0 +1,1 @@
+# Unit tests of the cel room; see Makefile.am.

@@ -1,0 +1,1 @@
+# Unit tests of the cli room; see Makefile.am.

@@ -1,0 +1,1 @@
+# Unit tests of the cron room; see Makefile.am.

@@ -1,0 +1,1 @@
+# Unit tests of the crypto room; see Makefile.am.

@@ -1,0 +1,1 @@
+# Unit tests of the node room; see Makefile.am.

@@ -1,0 +1,1 @@
+# Unit tests of the store room; see Makefile.am.

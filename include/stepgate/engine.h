@@ -224,6 +224,15 @@ struct sg_message {
 struct sg_message *sg_message_create(enum sg_message_kind kind);
 void sg_message_free(struct sg_message *message);
 
+/*
+ * How the rooms at the edge hand messages to the engine's inbox, without knowing it. On SG_OK the message has been taken; otherwise the caller still
+ * owns it: SG_QUEUE_FULL (try again later), SG_UNAVAILABLE (the store cannot commit), SG_SHUTTING_DOWN. Any thread may post.
+ */
+struct sg_poster {
+    enum sg_status (*post)(void *context, struct sg_message *message);
+    void *context;
+};
+
 /* ---- what goes out ---- */
 
 #define SG_CALL_MAGIC 0x63616c6cu

@@ -20,6 +20,8 @@
 extern "C" {
 #endif
 
+struct sg_client;
+
 enum sg_opcode {
 #define SG_OPCODE(NAME, wire, is_plan) SG_OP_##NAME,
 #include "opcodes.def"
@@ -168,7 +170,7 @@ struct sg_message {
     enum sg_message_kind kind;
     struct sg_message *next; /* for whatever queue holds it */
     struct sg_arena arena;
-    void *client; /* whoever waits for the reply; NULL: nobody. Handed back in SG_EFFECT_REPLY, never looked at */
+    struct sg_client *client; /* whoever waits for the reply; NULL: nobody. Handed back in SG_EFFECT_REPLY, never looked at */
     union {
         struct {
             struct sg_event_in *events;
@@ -270,11 +272,19 @@ struct sg_reply {
     struct sg_id id;    /* registration: the app */
 };
 
+/*
+ * Whoever waits for the reply to a message (message->client). Embedded at the start of the waiter's own struct. `reply` is called exactly once, by the
+ * thread that lets effects out: it must not block.
+ */
+struct sg_client {
+    void (*reply)(struct sg_client *client, const struct sg_reply *reply);
+};
+
 enum sg_effect_kind { SG_EFFECT_REPLY, SG_EFFECT_CALL, SG_EFFECT_LOAD_RUN, SG_EFFECT_LOAD_EVENT };
 
 struct sg_effect {
     enum sg_effect_kind kind;
-    void *client;            /* REPLY */
+    struct sg_client *client; /* REPLY */
     struct sg_reply reply;   /* REPLY */
     struct sg_call *call;    /* CALL: owned by whoever lets the effect out */
     struct sg_id run_id;     /* LOAD_RUN: answer with SG_MESSAGE_LOADED_RUN (all rows of `step` of that run) */

@@ -17,7 +17,7 @@
 #define SG_CHECK(object, expected_magic) assert((object) != NULL && (object)->magic == (expected_magic))
 
 /* The struct of `type` whose `member` is at `pointer`. */
-#define SG_CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define SG_CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #define SG_ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 

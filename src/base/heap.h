@@ -11,7 +11,7 @@
 
 struct sg_heap_node {
     int64_t key_ms;
-    uint64_t tie; /* decides between equal keys; equal in both: any order */
+    uint64_t tie;   /* decides between equal keys; equal in both: any order */
     uint32_t index; /* place + 1; 0: in no heap */
 };
 

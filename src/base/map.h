@@ -9,10 +9,7 @@
 
 #include <stepgate/base.h>
 
-enum sg_map_key {
-    SG_MAP_KEY_ID,
-    SG_MAP_KEY_STR
-};
+enum sg_map_key { SG_MAP_KEY_ID, SG_MAP_KEY_STR };
 
 struct sg_map_slot;
 

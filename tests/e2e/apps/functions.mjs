@@ -1,0 +1,193 @@
+// The functions under test, written once for both SDKs and both runtimes.
+//
+// Every event carries `witness` (where a step says that it runs, see lib/witness.mjs) and `key` (which test it belongs to).
+// A step that must fail at first asks the witness how often it has run: an app that was killed remembers nothing itself.
+
+async function say(event, name) {
+  const { witness, key } = event.data;
+  const response = await fetch(`${witness}/${encodeURIComponent(`${key}/${name}`)}`, { method: "POST", body: "" });
+  return (await response.json()).count;
+}
+
+// What JSON can say, and what JavaScript has besides and must lose on the way.
+export const values = {
+  null: null,
+  true: true,
+  false: false,
+  zero: 0,
+  negative: -1.5,
+  big: 1e21,
+  small: 1e-7,
+  integer: 9007199254740991,
+  empty: "",
+  text: "zażółć <&> \u2028 \u0000 \" \\ / \u{1F600}",
+  long: "0123456789".repeat(20_000),
+  list: [1, [2, [3, []]], {}],
+  object: { b: 1, a: { "": null, "\u{1F600}": 1, "\ufb33": 2 } },
+  lookalike: { data: { error: "no", input: [1] }, type: "data" },
+};
+
+export function makeFunctions({ major, client, NonRetriableError, RetryAfterError }) {
+  const on = (event, options, handler) =>
+    major === 3 ? client.createFunction(options, { event }, handler) : client.createFunction({ ...options, triggers: [{ event }] }, handler);
+
+  return [
+    // reference/09 §5.1
+    on("report/requested", { id: "report-pipeline", name: "Report pipeline", retries: 3, idempotency: "event.data.reportId" }, async ({ event, step }) => {
+      const days = await step.run("fetch-data", async () => {
+        await say(event, "fetch-data");
+        return [12, 9, 21];
+      });
+      const report = await step.run("generate-report", async () => {
+        const times = await say(event, "generate-report");
+        if (event.data.failOnce && times === 1) throw new Error("render timeout");
+        return { key: `reports/${event.data.reportId}.pdf`, sum: days.reduce((sum, day) => sum + day, 0) };
+      });
+      await step.run("notify", async () => {
+        await say(event, "notify");
+        return { sentTo: event.data.email };
+      });
+      return { reportId: event.data.reportId, sum: report.sum };
+    }),
+
+    on("e2e/attempts", { id: "attempts", retries: 3 }, async ({ event, step, attempt: outer }) => {
+      const first = await step.run("first", async () => {
+        const times = await say(event, `first/${outer}`);
+        if (outer < 3) throw new Error(`first, attempt ${outer}`);
+        return times;
+      });
+      const second = await step.run("second", async () => {
+        await say(event, `second/${outer}`);
+        if (outer < 1) throw new Error(`second, attempt ${outer}`);
+        return outer;
+      });
+      return { first, second, outer };
+    }),
+
+    on("e2e/caught", { id: "caught", retries: 1 }, async ({ event, step }) => {
+      const problems = [];
+      for (const [id, error] of [["plain", new TypeError("plain failure")], ["final", new NonRetriableError("final failure")]]) {
+        try {
+          await step.run(id, async () => {
+            await say(event, id);
+            throw error;
+          });
+        } catch (caught) {
+          problems.push({ name: caught.name, message: caught.message });
+        }
+      }
+      const after = await step.run("after", async () => say(event, "after"));
+      return { problems, after };
+    }),
+
+    on("e2e/uncaught", {
+      id: "uncaught",
+      retries: 1,
+      onFailure: async ({ event, error, step }) => {
+        const { error: told, event: original, function_id: id } = event.data;
+        await step.run("report", () => say(original, `on-failure: ${told.name}: ${error.message} in ${id}`));
+      },
+    }, async ({ event, step }) => {
+      await step.run("good", () => say(event, "good"));
+      await step.run("bad", async () => {
+        await say(event, "bad");
+        throw new RangeError("out of range");
+      });
+      return "not reached";
+    }),
+
+    on("e2e/function-fails", { id: "function-fails", retries: 2 }, async ({ event, attempt }) => {
+      await say(event, `body/${attempt}`);
+      throw new Error(`attempt ${attempt}`);
+    }),
+
+    on("e2e/function-final", { id: "function-final", retries: 3 }, async ({ event }) => {
+      await say(event, "body");
+      throw new NonRetriableError("never again");
+    }),
+
+    on("e2e/retry-after", { id: "retry-after", retries: 1 }, async ({ event, step }) => {
+      return step.run("wait", async () => {
+        if ((await say(event, "wait")) === 1) throw new RetryAfterError("later", "3s");
+        return "late";
+      });
+    }),
+
+    on("e2e/sleep", { id: "sleep" }, async ({ event, step }) => {
+      const before = await step.run("before", async () => {
+        await say(event, "before");
+        return Date.now();
+      });
+      await step.sleep("nap", "1s");
+      const between = await step.run("between", async () => {
+        await say(event, "between");
+        return Date.now();
+      });
+      await step.sleepUntil("until", new Date(between + 1500));
+      const after = await step.run("after", async () => {
+        await say(event, "after");
+        return Date.now();
+      });
+      return { nap: between - before, until: after - between };
+    }),
+
+    on("e2e/loop", { id: "loop" }, async ({ event, step }) => {
+      const seen = [];
+      for (let i = 0; i < 3; i++) {
+        await step.sleep("wait", 10);
+        seen.push(await step.run("plop", async () => ({ i, times: await say(event, `plop/${i}`) })));
+      }
+      return seen;
+    }),
+
+    on("e2e/values", { id: "values" }, async ({ event, step }) => {
+      const kept = {};
+      for (const [name, value] of Object.entries(values)) kept[name] = await step.run(name, () => value);
+      const nothing = await step.run("undefined", () => undefined);
+      const date = await step.run("date", () => new Date(0));
+      return { kept, nothing, date, sent: event.data.sent };
+    }),
+
+    on("e2e/held", { id: "held", retries: 3 }, async ({ event, step }) => {
+      const first = await step.run("first", () => say(event, "first"));
+      const held = await step.run("held", () => say(event, "held"));
+      await step.sleep("nap", event.data.nap ?? "1s");
+      const last = await step.run("last", () => say(event, "last"));
+      return { first, held, last };
+    }),
+
+    on("e2e/parent", { id: "parent" }, async ({ event, step }) => {
+      const { witness, key } = event.data;
+      const sent = await step.sendEvent("tell", [1, 2].map((n) => ({ name: "e2e/child", data: { witness, key, n } })));
+      return sent.ids;
+    }),
+    on("e2e/child", { id: "child" }, async ({ event, step }) => step.run("work", () => say(event, `child/${event.data.n}`))),
+
+    on("e2e/ping", { id: "ping" }, async () => "pong"),
+    on("e2e/echo", { id: "echo" }, async ({ event, step }) => step.run("echo", () => event.data.value)),
+  ];
+}
+
+// Served under a path of their own with streaming answers: 201 at once, then spaces, then an envelope.
+export function makeStreamedFunctions({ major, client }) {
+  const on = (event, options, handler) =>
+    major === 3 ? client.createFunction(options, { event }, handler) : client.createFunction({ ...options, triggers: [{ event }] }, handler);
+  return [
+    on("e2e/streamed", { id: "streamed", retries: 2 }, async ({ event, step, attempt }) => {
+      const first = await step.run("first", () => say(event, "first"));
+      // Longer than the three seconds between two heartbeats.
+      const slow = await step.run("slow", async () => {
+        await say(event, "slow");
+        await new Promise((resolve) => setTimeout(resolve, 3500));
+        return "zażółć";
+      });
+      if (attempt === 0) throw new Error("once more");
+      return { first, slow, attempt };
+    }),
+  ];
+}
+
+// What `checkpointing` the SDK is given: nothing by default, so that its own default counts.
+export const clientOptions = ({ CHECKPOINTING }) => (CHECKPOINTING === "on" || CHECKPOINTING === "off" ? { checkpointing: CHECKPOINTING === "on" } : {});
+export const appId = "apps";
+export const streamedAppId = "apps-streamed";

@@ -51,7 +51,9 @@ export class Witness extends EventEmitter {
     try {
       while (this.count(name) < times) await once(this, "seen", { signal });
     } catch (cause) {
-      throw new Error(`${name} was seen ${this.count(name)} times and not ${times} within ${patienceMs} ms`, { cause });
+      const [key] = name.split("/");
+      const others = [...this.#counts].filter(([seen]) => seen.startsWith(`${key}/`)).map(([seen, count]) => `${seen} ${count}x`);
+      throw new Error(`${name} was not seen ${times} times within ${patienceMs} ms; seen: ${others.join(", ")}`, { cause });
     }
   }
 }

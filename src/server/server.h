@@ -15,6 +15,7 @@
 #include "store/pool.h"
 
 struct sg_server;
+struct sg_sync_place; /* sdk/sync.h */
 
 enum sg_server_state {
     SG_SERVER_STARTING,
@@ -35,13 +36,13 @@ struct sg_server_hooks {
     void (*status)(void *context, struct sg_server_status *status); /* NULL: always ready */
     /* Appends lines in Prometheus' text format: engine, node, store. */
     void (*metrics)(void *context, struct sg_buf *out);
-    /*
-     * Starts a sync of the app at `url`. On SG_OK the client gets exactly one reply, from any thread: status, message, is_modified, id of the app.
-     * On anything else it gets none.
-     */
-    enum sg_status (*sync)(void *context, struct sg_str url, struct sg_client *client, struct sg_error *error);
-    /* A registration came in over POST /fn/register and is on disk: an app announced itself. */
-    void (*registered)(void *context, struct sg_str url, struct sg_str app_name);
+    /* Asks for a sync of the app at `url` now; its result shows in `places` (sdk/sync.h: sg_sync_request, sg_sync_visit). */
+    enum sg_status (*sync)(void *context, struct sg_str url, struct sg_error *error);
+    void (*places)(void *context, void (*visit)(void *visit_context, const struct sg_sync_place *place), void *visit_context);
+    /* A registration came in over POST /fn/register and is on disk (sg_sync_note_registration). */
+    void (*registered)(void *context, struct sg_str app_name, struct sg_str announced_url);
+    /* The URL that the operator configured for an app, if it is another one (sg_sync_configured_url). */
+    bool (*configured_url)(void *context, struct sg_str app_name, struct sg_str announced_url, struct sg_arena *arena, struct sg_str *configured);
     /* Appends the JSON object `startOpts` of GET /dev. */
     void (*start_options)(void *context, struct sg_buf *out);
 };

@@ -92,6 +92,11 @@ bool sg_sha1_hex(struct sg_str bytes, char text[SG_SHA1_HEX_LEN + 1]);
 bool sg_hmac_sha256(struct sg_str key, struct sg_str bytes, uint8_t mac[SG_SHA256_BYTES]);
 /* UUID version 5 of a name in the OID namespace (reference/01 §4.4); all zero if libcrypto failed. */
 struct sg_id sg_uuid5_oid(struct sg_str name);
+/*
+ * Under which key an event's id is remembered for 24 hours (struct sg_event_in, kind IDEMPOTENCY): the first half of its SHA-256. All zero if
+ * libcrypto failed.
+ */
+struct sg_id sg_event_key(struct sg_str event_id);
 
 #ifdef __cplusplus
 }

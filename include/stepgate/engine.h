@@ -217,7 +217,11 @@ struct sg_message {
             int64_t position;
             enum sg_status status;
             struct sg_str body; /* the whole event, also for lifecycle events */
-            struct sg_id key;
+            struct sg_id internal_id;
+            struct sg_id key;   /* as in sg_event_in; all zero for lifecycle events */
+            struct sg_known_key *known;
+            size_t known_count;
+            int64_t lookup_commit;
         } loaded_event;
     } as;
 };
@@ -327,9 +331,13 @@ struct sg_engine;
 enum sg_status sg_engine_create(const struct sg_engine_options *options, struct sg_engine **engine, struct sg_error *error);
 void sg_engine_free(struct sg_engine *engine);
 
+/* The kinds that start-up scans, in this order. */
+#define SG_ENGINE_RESTORED_KINDS                                                                                                           \
+    {                                                                                                                                       \
+        SG_KIND_APP, SG_KIND_FUNCTION, SG_KIND_RUN_LIVE, SG_KIND_JOB, SG_KIND_CURSOR, SG_KIND_ANSWER                                        \
+    }
 /*
- * Takes one record of a LIVE kind, and of kind EVENT and RUN_LIVE as the caller scans them, in any order of kinds. Records that make no sense (a
- * job without its run) are counted and dropped at sg_engine_restored.
+ * Takes one record of such a kind. Records that make no sense (a job without its run) are counted and deleted at sg_engine_restored.
  */
 enum sg_status sg_engine_restore(struct sg_engine *engine, const struct sg_record *record, struct sg_error *error);
 /*
@@ -371,6 +379,10 @@ void sg_engine_stats(const struct sg_engine *engine, struct sg_engine_stats *sta
 bool sg_engine_check(const struct sg_engine *engine, struct sg_error *error);
 /* A text that is equal for engines in the same state, whatever their history: for the simulator. Appends to `out`. */
 void sg_engine_dump(const struct sg_engine *engine, struct sg_buf *out);
+
+/* An answer as bytes that can be stored, with a version of their own; and back, borrowing from `bytes` and `arena`. */
+void sg_answer_encode(const struct sg_answer *answer, struct sg_buf *out);
+enum sg_status sg_answer_decode_bytes(struct sg_str bytes, struct sg_arena *arena, struct sg_answer *answer);
 
 /*
  * The bytes of a lifecycle event (reference/02 §6.4) from the run it is about. `run` is the row of the run; `events` are the bodies of its

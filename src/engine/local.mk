@@ -1,1 +1,20 @@
-# The engine room joins the build here; see Makefile.am.
+# The engine room: the state machine.
+noinst_LTLIBRARIES += src/engine/libengine.la
+ROOM_LIBS += src/engine/libengine.la
+src_engine_libengine_la_SOURCES = \
+	src/engine/answer.c src/engine/answer.h \
+	src/engine/answer_bytes.c \
+	src/engine/app.c src/engine/app.h \
+	src/engine/checkpoint.c \
+	src/engine/cursor.c src/engine/cursor.h \
+	src/engine/engine.c \
+	src/engine/event.c src/engine/event.h \
+	src/engine/group.c src/engine/group.h \
+	src/engine/inspect.c \
+	src/engine/job.c src/engine/job.h \
+	src/engine/lifecycle.c \
+	src/engine/names.c \
+	src/engine/run.c src/engine/run.h \
+	src/engine/state.h \
+	src/engine/step.c src/engine/step.h \
+	src/engine/turn.c src/engine/turn.h

@@ -1,0 +1,37 @@
+/* What an SDK answered, applied to its run. */
+#ifndef STEPGATE_ENGINE_ANSWER_H
+#define STEPGATE_ENGINE_ANSWER_H
+
+#include "engine/turn.h"
+
+/* Handles an answer message. True if it was set aside: the caller must not free it. */
+bool sg_answer_handle(struct sg_turn *turn, struct sg_message *message);
+
+/* The application of an answer's ops, which a cursor may spread over several turns. */
+struct sg_apply {
+    struct sg_job *job;
+    const struct sg_answer *answer;
+    bool is_grouped;
+    bool last_is_race;
+    bool last_is_fresh;
+    struct sg_step *last;          /* the latest step that completed: what the discovery is caused by */
+    const struct sg_op *complete;  /* RunComplete: applied after all others */
+    const struct sg_op *retry;     /* a step that failed and will be tried again, by this same job */
+};
+/* What the run must know at once: request version, forced plans, the pending set. */
+void sg_apply_begin(struct sg_turn *turn, struct sg_apply *apply, bool is_resumed);
+/* One op. False if it ended the run. */
+bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_op *op);
+/* Ends the job: result, retry or follow-up. The run may be gone afterwards. */
+void sg_apply_end(struct sg_turn *turn, struct sg_apply *apply);
+
+/* `{"data":<bytes>}` and `{"error":<bytes>}` in the batch's memory (reference/01 §7.5). */
+struct sg_str sg_memo_wrap(struct sg_turn *turn, struct sg_str key, struct sg_str bytes);
+
+/* A checkpoint: steps that a call in flight has finished, while it goes on (reference/03 §4.2). True if it was set aside. */
+bool sg_checkpoint_handle(struct sg_turn *turn, struct sg_message *message);
+
+/* An API cancel. True if it was set aside. */
+bool sg_cancel_handle(struct sg_turn *turn, struct sg_message *message);
+
+#endif

@@ -1,0 +1,31 @@
+/* Events: into the log, and on to the functions that listen. */
+#ifndef STEPGATE_ENGINE_EVENT_H
+#define STEPGATE_ENGINE_EVENT_H
+
+#include "engine/turn.h"
+
+void sg_events_accept(struct sg_turn *turn, struct sg_message *message);
+
+/* Events that start runs without lifecycle events of their own: function.failed and function.finished (reference/02 §6.4). */
+bool sg_event_is_final(struct sg_str name);
+/* Appends the lifecycle events of a run that ends, and cursors for those that somebody listens to. */
+void sg_event_lifecycle(struct sg_turn *turn, const struct sg_run *run, enum sg_run_status status);
+
+/* An event on its way to consumers: what scheduling needs to know of it. */
+struct sg_event {
+    int64_t position;
+    struct sg_id internal_id;
+    struct sg_str name;
+    struct sg_str body;
+    int64_t ts_ms;
+    struct sg_id key; /* all zero: no duplicate is possible */
+    const struct sg_known_key *known;
+    size_t known_count;
+};
+/*
+ * Offers the event to the listening functions with an id above `after`, in order, until about `writes_max` writes were made. True if all have been
+ * offered; otherwise *after is the last one that was.
+ */
+bool sg_event_offer(struct sg_turn *turn, const struct sg_event *event, struct sg_id *after, size_t writes_max);
+
+#endif

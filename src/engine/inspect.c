@@ -1,0 +1,194 @@
+/*
+ * Looking into the engine: counts, invariants, and a text of its state for the simulator.
+ *
+ * The dump holds only what the store holds too, so an engine that has lived for long and one that was just built from the store give the same text
+ * (design: invariant 6). A call in flight is a due job in it, because that is what a crash would make of it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/cursor.h"
+#include "engine/job.h"
+#include "engine/run.h"
+#include "engine/step.h"
+
+void sg_engine_stats(const struct sg_engine *engine, struct sg_engine_stats *stats)
+{
+    SG_CHECK(engine, SG_ENGINE_MAGIC);
+    *stats = (struct sg_engine_stats){
+        .runs = (int64_t)engine->runs.count,
+        .jobs = engine->due.count,
+        .calls = engine->calls,
+        .hydrated = engine->hydrated,
+        .apps = (int64_t)engine->apps.count,
+        .functions = (int64_t)engine->functions.count,
+        .stray = engine->stray,
+        .damaged = engine->damaged,
+        .last_position = engine->next_position - 1,
+    };
+    for (const struct sg_list_node *node = engine->cursors.first; node != NULL; node = node->next)
+        stats->cursors++;
+}
+
+static bool job_check(const struct sg_run *run, const struct sg_job *job, struct sg_error *error)
+{
+    bool is_waiting = sg_heap_has(&job->due);
+    bool is_ended = (run->flags & SG_RUN_IS_ENDED) != 0;
+    if (job->run != run || job->is_new)
+        return sg_error_set(error, SG_CONFLICT, "job %lld is not settled", (long long)job->id) == SG_OK;
+    if (is_ended ? (is_waiting || job->is_started) : (int)is_waiting + job->is_started + job->is_deferred != 1)
+        return sg_error_set(error, SG_CONFLICT, "job %lld is waiting %d, started %d, deferred %d; its run has ended: %d", (long long)job->id,
+                            is_waiting, job->is_started, job->is_deferred, is_ended) == SG_OK;
+    if (job->is_deferred && run->hold == SG_HOLD_NONE)
+        return sg_error_set(error, SG_CONFLICT, "job %lld is deferred, but its run is not held", (long long)job->id) == SG_OK;
+    return true;
+}
+
+static bool run_check(const struct sg_engine *engine, const struct sg_run *run, int64_t *calls, struct sg_error *error)
+{
+    char id[SG_ULID_LEN + 1];
+    sg_ulid_format(run->id, id);
+    int64_t run_calls = 0;
+    for (const struct sg_job *job = run->jobs; job != NULL; job = job->next) {
+        if (!job_check(run, job, error))
+            return false;
+        run_calls += job->is_started;
+    }
+    *calls += run_calls;
+    if (run->jobs == NULL && !sg_cursor_holds(engine, run))
+        return sg_error_set(error, SG_CONFLICT, "nothing will move run %s", id) == SG_OK; /* invariant 5 */
+    if (run_calls != run->calls)
+        return sg_error_set(error, SG_CONFLICT, "run %s counts %d calls, its jobs %lld", id, run->calls, (long long)run_calls) == SG_OK;
+    if (run->hold == SG_HOLD_NONE && run->queue_first != NULL)
+        return sg_error_set(error, SG_CONFLICT, "run %s has messages set aside, but is not held", id) == SG_OK;
+    if (run->is_live_dirty || run->is_row_dirty || run->dirty_steps != NULL)
+        return sg_error_set(error, SG_CONFLICT, "run %s has unwritten changes", id) == SG_OK;
+    if (run->hot == NULL)
+        return true;
+    uint32_t pending = 0;
+    uint32_t memos = 0;
+    size_t cursor = 0;
+    const struct sg_step *step;
+    while ((step = sg_map_next(&run->hot->steps, &cursor)) != NULL) {
+        pending += sg_step_is_pending(run, step);
+        memos += (step->flags & SG_STEP_HAS_MEMO) != 0;
+    }
+    if (run->hold != SG_HOLD_APPLYING && pending != run->pending_count)
+        return sg_error_set(error, SG_CONFLICT, "run %s counts %u pending steps, its steps %u", id, run->pending_count, pending) == SG_OK;
+    if (memos != run->next_seq)
+        return sg_error_set(error, SG_CONFLICT, "run %s counts %u memos, its steps %u", id, run->next_seq, memos) == SG_OK;
+    return true;
+}
+
+bool sg_engine_check(const struct sg_engine *engine, struct sg_error *error)
+{
+    SG_CHECK(engine, SG_ENGINE_MAGIC);
+    int64_t calls = 0;
+    size_t cursor = 0;
+    const struct sg_run *run;
+    while ((run = sg_map_next(&engine->runs, &cursor)) != NULL)
+        if (!run_check(engine, run, &calls, error))
+            return false;
+    if (calls != engine->calls)
+        return sg_error_set(error, SG_CONFLICT, "the engine counts %lld calls, its runs %lld", (long long)engine->calls, (long long)calls) ==
+               SG_OK;
+    return true;
+}
+
+/* ---- dump ---- */
+
+static int run_cmp(const void *left, const void *right)
+{
+    const struct sg_run *const *a = left;
+    const struct sg_run *const *b = right;
+    return sg_id_cmp((*a)->id, (*b)->id);
+}
+
+static int function_cmp(const void *left, const void *right)
+{
+    const struct sg_function *const *a = left;
+    const struct sg_function *const *b = right;
+    return sg_id_cmp((*a)->id, (*b)->id);
+}
+
+static int job_cmp(const void *left, const void *right)
+{
+    const struct sg_job *const *a = left;
+    const struct sg_job *const *b = right;
+    return ((*a)->id > (*b)->id) - ((*a)->id < (*b)->id);
+}
+
+static void jobs_dump(const struct sg_run *run, struct sg_buf *out)
+{
+    size_t count = 0;
+    for (const struct sg_job *job = run->jobs; job != NULL; job = job->next)
+        count++;
+    const struct sg_job **jobs = sg_malloc((count + 1) * sizeof(*jobs));
+    if (jobs == NULL) {
+        out->is_failed = true;
+        return;
+    }
+    count = 0;
+    for (const struct sg_job *job = run->jobs; job != NULL; job = job->next)
+        jobs[count++] = job;
+    qsort(jobs, count, sizeof(*jobs), job_cmp);
+    for (size_t index = 0; index < count; index++) {
+        const struct sg_job *job = jobs[index];
+        sg_buf_printf(out, "  job %lld kind %d flags %d attempt %d generation %d due %lld snapshot %lld cause '%.*s' target '%.*s'\n",
+                      (long long)job->id, job->kind, job->flags, job->attempt, job->generation, (long long)job->due.key_ms,
+                      (long long)job->snapshot, SG_FMT(sg_job_cause(job)), SG_FMT(sg_job_target(job)));
+    }
+    sg_free(jobs);
+}
+
+static void run_dump(const struct sg_run *run, struct sg_buf *out)
+{
+    char id[SG_ULID_LEN + 1];
+    sg_ulid_format(run->id, id);
+    sg_buf_printf(out, "run %s function %.*s v%d created %lld started %lld seq %u bytes %lld version %d flags %d pending %u group %u events", id,
+                  SG_FMT(run->function->slug), run->function_version, (long long)run->created_at_ms, (long long)run->started_at_ms,
+                  run->next_seq, (long long)run->state_bytes, run->request_version, run->flags, run->pending_count, run->group_ordinal);
+    for (uint32_t index = 0; index < run->event_count; index++)
+        sg_buf_printf(out, " %lld", (long long)sg_run_positions(run)[index]);
+    sg_buf_byte(out, '\n');
+    jobs_dump(run, out);
+}
+
+void sg_engine_dump(const struct sg_engine *engine, struct sg_buf *out)
+{
+    SG_CHECK(engine, SG_ENGINE_MAGIC);
+    size_t most = engine->runs.count > engine->functions.count ? engine->runs.count : engine->functions.count;
+    void **sorted = sg_malloc((most + 1) * sizeof(*sorted));
+    if (sorted == NULL) {
+        out->is_failed = true;
+        return;
+    }
+    size_t count = 0;
+    size_t cursor = 0;
+    void *entry;
+    while ((entry = sg_map_next(&engine->functions, &cursor)) != NULL)
+        sorted[count++] = entry;
+    qsort(sorted, count, sizeof(*sorted), function_cmp);
+    for (size_t index = 0; index < count; index++) {
+        const struct sg_function *function = sorted[index];
+        sg_buf_printf(out, "function %.*s v%lld archived %d position %lld retries %d url %.*s\n", SG_FMT(function->slug),
+                      (long long)function->version, function->is_archived, (long long)function->position, function->retries,
+                      SG_FMT(function->url));
+    }
+    count = 0;
+    cursor = 0;
+    while ((entry = sg_map_next(&engine->runs, &cursor)) != NULL)
+        sorted[count++] = entry;
+    qsort(sorted, count, sizeof(*sorted), run_cmp);
+    for (size_t index = 0; index < count; index++)
+        run_dump(sorted[index], out);
+    for (const struct sg_list_node *node = engine->cursors.first; node != NULL; node = node->next) {
+        const struct sg_cursor *item = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
+        char after[SG_UUID_LEN + 1];
+        sg_uuid_format(item->after, after);
+        sg_buf_printf(out, "cursor %lld kind %d subject %lld after %s next %zu name '%.*s'\n", (long long)item->id, item->kind,
+                      (long long)item->subject, after, item->next_op, SG_FMT(item->name));
+    }
+    sg_free(sorted);
+}

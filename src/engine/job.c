@@ -1,0 +1,308 @@
+/*
+ * Jobs: things to do at a time.
+ *
+ * The model. A job waits in one heap until it is due, then it starts: a generation is committed together with the call it lets out, so that
+ * after a crash everybody knows that this call may have happened. It ends by being removed (its follow-up is another job with another id)
+ * or by being retried: the same job, one attempt later. A sleep's job becomes the call that follows the sleep (reference/02 §4.1), which is why a
+ * sleeping run has exactly one.
+ *
+ * A job that wakes a sleep needs the run's steps; if the run is parked, it is deferred until they are loaded. What a job never does is look
+ * at the answer: that is answer.c.
+ */
+#include "engine/job.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/group.h"
+#include "engine/run.h"
+#include "engine/step.h"
+
+static void call_start(struct sg_turn *turn, struct sg_job *job, bool is_plan_forced);
+
+static struct sg_job *job_create(struct sg_str cause, struct sg_str target)
+{
+    struct sg_job *job = sg_calloc(1, sizeof(*job) + cause.len + target.len);
+    if (job == NULL)
+        return NULL;
+    job->magic = SG_JOB_MAGIC;
+    job->cause_len = (uint16_t)cause.len;
+    job->target_len = (uint16_t)target.len;
+    if (cause.len > 0)
+        memcpy(job->text, cause.ptr, cause.len);
+    if (target.len > 0)
+        memcpy(job->text + cause.len, target.ptr, target.len);
+    return job;
+}
+
+void sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_spec *spec)
+{
+    SG_CHECK(run, SG_RUN_MAGIC);
+    assert((run->flags & SG_RUN_IS_ENDED) == 0);
+    assert(spec->cause.len <= SG_LIMIT_STEP_ID_BYTES && spec->target.len <= SG_LIMIT_STEP_ID_BYTES);
+    struct sg_engine *engine = turn->engine;
+
+    struct sg_job *job = job_create(spec->cause, spec->target);
+    if (job == NULL) {
+        turn->is_failed = true;
+        return;
+    }
+    job->id = engine->next_job_id++;
+    job->kind = (uint8_t)spec->kind;
+    job->flags = (uint8_t)spec->flags;
+    job->is_new = true;
+    job->due.key_ms = spec->due_at_ms;
+    if (!sg_job_link(engine, run, job)) {
+        sg_free(job);
+        turn->is_failed = true;
+    }
+}
+
+bool sg_job_flush(struct sg_turn *turn, struct sg_run *run)
+{
+    /* New jobs are at the end of the list, in the order of the ops that asked for them. */
+    struct sg_job *job = run->jobs_last != NULL && run->jobs_last->is_new ? run->jobs : NULL;
+    while (job != NULL) {
+        struct sg_job *next = job->next;
+        if (job->is_new) {
+            job->is_new = false;
+            if (job->due.key_ms <= turn->now_ms && run->hold == SG_HOLD_NONE) {
+                if (!sg_job_start(turn, job))
+                    return false;
+            } else {
+                sg_job_write(turn, job);
+            }
+        }
+        job = next;
+    }
+    return true;
+}
+
+bool sg_job_link(struct sg_engine *engine, struct sg_run *run, struct sg_job *job)
+{
+    job->run = run;
+    job->due.tie = (uint64_t)job->id;
+    if (!job->is_started && !sg_heap_add(&engine->due, &job->due))
+        return false;
+    job->next = NULL;
+    if (run->jobs_last != NULL)
+        run->jobs_last->next = job;
+    else
+        run->jobs = job;
+    run->jobs_last = job;
+    return true;
+}
+
+bool sg_job_start(struct sg_turn *turn, struct sg_job *job)
+{
+    SG_CHECK(job, SG_JOB_MAGIC);
+    struct sg_engine *engine = turn->engine;
+    struct sg_run *run = job->run;
+    assert(!job->is_started);
+    assert(job->due.key_ms <= turn->now_ms); /* never early: users compare clocks */
+
+    if (sg_heap_has(&job->due))
+        sg_heap_remove(&engine->due, &job->due);
+    if (run->hold != SG_HOLD_NONE || (job->kind == SG_JOB_SLEEP && !sg_run_hydrate(turn, run))) {
+        job->is_deferred = true; /* its record stays as it is: due */
+        return true;
+    }
+    job->is_deferred = false;
+
+    /* The reference looks before each call, also the one that would only return (reference/02 §12, quirk 12: users' tests rely on it). */
+    bool is_plan_forced = (run->flags & SG_RUN_IS_PLAN_FORCED) != 0;
+    if (job->kind == SG_JOB_SLEEP && !sg_group_sleep_ended(turn, job))
+        return true;
+    if (run->next_seq >= (uint32_t)engine->options.steps_per_run_max) {
+        char message[128];
+        snprintf(message, sizeof(message), "The function run exceeded the step limit of %d steps.", engine->options.steps_per_run_max);
+        sg_run_fail(turn, run, "InngestErrFunctionOverflowed", "function has too many steps", message);
+        return false;
+    }
+    call_start(turn, job, is_plan_forced);
+    return true;
+}
+
+static void call_start(struct sg_turn *turn, struct sg_job *job, bool is_plan_forced)
+{
+    struct sg_run *run = job->run;
+    const struct sg_function *function = run->function;
+
+    job->is_started = true;
+    job->generation++;
+    job->snapshot = run->next_seq;
+    run->calls++;
+    turn->engine->calls++;
+    if (run->started_at_ms == 0) {
+        run->started_at_ms = turn->now_ms;
+        run->status = SG_RUN_RUNNING;
+        sg_run_touch_row(run);
+        sg_run_touch_live(run);
+    }
+    sg_job_write(turn, job);
+
+    /* The steps will be needed when the answer comes: load them while the call is out. */
+    sg_run_hydrate(turn, run);
+
+    struct sg_str cause = sg_job_cause(job);
+    struct sg_str target = job->kind == SG_JOB_CALL ? sg_job_target(job) : SG_STR_NULL;
+    const struct sg_app *app = function->app;
+    size_t bytes = sizeof(struct sg_call) + run->event_count * sizeof(int64_t) + function->url.len + function->slug.len + app->sdk.len +
+                   cause.len + target.len;
+    struct sg_call *call = sg_calloc(1, bytes);
+    struct sg_effect *effect = call != NULL ? sg_turn_effect(turn, SG_EFFECT_CALL) : NULL;
+    if (effect == NULL) {
+        sg_free(call);
+        turn->is_failed = true;
+        return;
+    }
+    effect->call = call;
+    int64_t *positions = (int64_t *)(call + 1);
+    memcpy(positions, sg_run_positions(run), run->event_count * sizeof(int64_t));
+    char *text = (char *)(positions + run->event_count);
+    struct sg_str sources[] = {function->url, function->slug, app->sdk, cause, target};
+    struct sg_str *fields[] = {&call->url, &call->slug, &call->sdk, &call->cause, &call->target};
+    for (size_t index = 0; index < SG_ARRAY_LEN(sources); index++) {
+        if (sources[index].len > 0)
+            memcpy(text, sources[index].ptr, sources[index].len);
+        *fields[index] = (struct sg_str){text, sources[index].len};
+        text += sources[index].len;
+    }
+    call->magic = SG_CALL_MAGIC;
+    call->run_id = run->id;
+    call->function_id = function->id;
+    call->app_id = app->id;
+    call->job_id = job->id;
+    call->generation = job->generation;
+    call->attempt = job->attempt;
+    call->max_attempts = sg_job_attempts_max(job);
+    call->request_version = run->request_version;
+    call->is_plan_forced = is_plan_forced;
+    call->snapshot = job->snapshot;
+    call->state_bytes = run->state_bytes;
+    call->started_at_ms = turn->now_ms;
+    call->event_positions = positions;
+    call->event_count = run->event_count;
+}
+
+/* The answer is in, or the process that made the call is gone. */
+static void call_stop(struct sg_engine *engine, struct sg_job *job)
+{
+    if (!job->is_started)
+        return;
+    job->is_started = false;
+    assert(job->run->calls > 0);
+    job->run->calls--;
+    engine->calls--;
+}
+
+void sg_job_retry(struct sg_turn *turn, struct sg_job *job, int64_t delay_ms)
+{
+    assert(delay_ms >= 0);
+    assert(job->attempt + 1 < sg_job_attempts_max(job)); /* invariant 7: never more attempts than allowed */
+    call_stop(turn->engine, job);
+    job->attempt++;
+    job->due.key_ms = turn->now_ms + delay_ms;
+    if (!sg_heap_add(&turn->engine->due, &job->due))
+        turn->is_failed = true;
+    sg_job_write(turn, job);
+}
+
+void sg_job_remove(struct sg_turn *turn, struct sg_job *job)
+{
+    struct sg_record *record = sg_turn_write(turn, SG_WRITE_DELETE, SG_KIND_JOB);
+    if (record != NULL)
+        record->values[SG_JOB_ID] = sg_value_int(job->id);
+    sg_job_forget(turn->engine, job);
+}
+
+void sg_job_silence(struct sg_engine *engine, struct sg_job *job)
+{
+    SG_CHECK(job, SG_JOB_MAGIC);
+    call_stop(engine, job);
+    if (sg_heap_has(&job->due))
+        sg_heap_remove(&engine->due, &job->due);
+}
+
+void sg_job_forget(struct sg_engine *engine, struct sg_job *job)
+{
+    sg_job_silence(engine, job);
+    struct sg_run *run = job->run;
+    struct sg_job *before = NULL;
+    for (struct sg_job *other = run->jobs; other != job; other = other->next)
+        before = other;
+    if (before != NULL)
+        before->next = job->next;
+    else
+        run->jobs = job->next;
+    if (run->jobs_last == job)
+        run->jobs_last = before;
+    job->magic = 0;
+    sg_free(job);
+}
+
+void sg_job_write(struct sg_turn *turn, const struct sg_job *job)
+{
+    struct sg_record *record = sg_turn_write(turn, SG_WRITE_PUT, SG_KIND_JOB);
+    if (record == NULL)
+        return;
+    struct sg_value *values = record->values;
+    values[SG_JOB_ID] = sg_value_int(job->id);
+    values[SG_JOB_KIND] = sg_value_int(job->kind);
+    values[SG_JOB_RUN_ID] = sg_turn_id(turn, job->run->id);
+    values[SG_JOB_DUE_AT] = sg_value_int(job->due.key_ms);
+    values[SG_JOB_ATTEMPT] = sg_value_int(job->attempt);
+    values[SG_JOB_GENERATION] = sg_value_int(job->generation);
+    values[SG_JOB_IS_STARTED] = sg_value_int(job->is_started);
+    if (job->cause_len > 0)
+        values[SG_JOB_CAUSE] = sg_value_bytes(sg_turn_copy(turn, sg_job_cause(job)));
+    if (job->target_len > 0)
+        values[SG_JOB_TARGET] = sg_value_bytes(sg_turn_copy(turn, sg_job_target(job)));
+    values[SG_JOB_FLAGS] = sg_value_int(job->flags);
+    values[SG_JOB_SNAPSHOT] = sg_value_int(job->snapshot);
+}
+
+struct sg_job *sg_job_restore(const struct sg_record *record)
+{
+    const struct sg_value *values = record->values;
+    struct sg_str cause = values[SG_JOB_CAUSE].bytes;
+    struct sg_str target = values[SG_JOB_TARGET].bytes;
+    int64_t kind = values[SG_JOB_KIND].number;
+    if (cause.len > SG_LIMIT_STEP_ID_BYTES || target.len > SG_LIMIT_STEP_ID_BYTES || (kind != SG_JOB_CALL && kind != SG_JOB_SLEEP))
+        return NULL;
+    struct sg_job *job = job_create(cause, target);
+    if (job == NULL)
+        return NULL;
+    job->id = values[SG_JOB_ID].number;
+    job->kind = (uint8_t)kind;
+    job->flags = (uint8_t)values[SG_JOB_FLAGS].number;
+    job->attempt = (int32_t)values[SG_JOB_ATTEMPT].number;
+    job->generation = (int32_t)values[SG_JOB_GENERATION].number;
+    job->snapshot = values[SG_JOB_SNAPSHOT].number;
+    job->due.key_ms = values[SG_JOB_DUE_AT].number;
+    return job;
+}
+
+struct sg_job *sg_job_find(const struct sg_run *run, int64_t id)
+{
+    for (struct sg_job *job = run->jobs; job != NULL; job = job->next)
+        if (job->id == id)
+            return job;
+    return NULL;
+}
+
+int sg_job_attempts_max(const struct sg_job *job)
+{
+    return job->run->function->retries + 1;
+}
+
+int64_t sg_job_backoff_ms(struct sg_engine *engine, int attempt)
+{
+    static const int64_t seconds[] = {15, 30, 60, 120, 300, 600, 1200, 2400, 3600, 7200};
+    if (engine->options.retry_interval_ms > 0)
+        return engine->options.retry_interval_ms;
+    size_t last = SG_ARRAY_LEN(seconds) - 1;
+    size_t index = attempt < 0 ? 0 : (size_t)attempt;
+    return seconds[index < last ? index : last] * 1000 + (int64_t)sg_rng_below(&engine->rng, 30000);
+}

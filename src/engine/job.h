@@ -1,0 +1,50 @@
+/* Jobs: things to do at a time, each belonging to a run. */
+#ifndef STEPGATE_ENGINE_JOB_H
+#define STEPGATE_ENGINE_JOB_H
+
+#include "engine/turn.h"
+
+struct sg_job_spec {
+    enum sg_job_kind kind;
+    int flags; /* enum sg_job_flag */
+    struct sg_str cause;
+    struct sg_str target;
+    int64_t due_at_ms;
+};
+
+/*
+ * Adds a job to the run. When the run is flushed (sg_run_flush), it is started if it is due, in the same commit, or written to wait for its
+ * time. Out of memory is latched in the turn.
+ */
+void sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_spec *spec);
+/*
+ * What a job that has come due does: wake its sleep, then start its call (a new generation, an effect). False if the run was over a limit
+ * and has been ended; then neither may be touched again.
+ */
+bool sg_job_start(struct sg_turn *turn, struct sg_job *job);
+/* Starts or writes the jobs that were added in this turn. False as sg_job_start. */
+bool sg_job_flush(struct sg_turn *turn, struct sg_run *run);
+/* The attempt failed: the same job again after `delay_ms`, one attempt later. */
+void sg_job_retry(struct sg_turn *turn, struct sg_job *job, int64_t delay_ms);
+/* The job is done: it leaves the run and the store, and is freed. */
+void sg_job_remove(struct sg_turn *turn, struct sg_job *job);
+/* Writes the job as it stands. */
+void sg_job_write(struct sg_turn *turn, const struct sg_job *job);
+
+/* The run's job with this id, or NULL. */
+struct sg_job *sg_job_find(const struct sg_run *run, int64_t id);
+/* Attempts that the job's function allows. */
+int sg_job_attempts_max(const struct sg_job *job);
+/* Back-off after the failed attempt number `attempt`, from 0 (reference/02 §5.3). */
+int64_t sg_job_backoff_ms(struct sg_engine *engine, int attempt);
+
+/* For start-up: a job from its record, not yet in any list; NULL if memory ran out or the record makes no sense. */
+struct sg_job *sg_job_restore(const struct sg_record *record);
+/* Puts a job into its run's list and, unless it is started, among the due ones. False if memory ran out. */
+bool sg_job_link(struct sg_engine *engine, struct sg_run *run, struct sg_job *job);
+/* The run has ended: the job is no longer due, its call no longer counts; its record is deleted later. */
+void sg_job_silence(struct sg_engine *engine, struct sg_job *job);
+/* Frees the job without writing anything. */
+void sg_job_forget(struct sg_engine *engine, struct sg_job *job);
+
+#endif

@@ -1,0 +1,328 @@
+/*
+ * Runs: one execution of one function for one event (or a batch of them).
+ *
+ * The model. A run lives in three records: run_live (what decides, deleted at the end), run (history from the start), and its jobs. It always has
+ * something that will move it: a job, a call in flight, a cursor. In memory it is parked (this struct only) unless its steps are needed;
+ * then they are loaded, and while the load is outstanding its messages wait in its queue.
+ *
+ * The end is claimed by whoever comes first; the run leaves the index in the same turn, so a late answer finds nothing and is dropped
+ * (reference/02 §13.2). Its final state, its lifecycle events and the removal of its jobs are one commit.
+ */
+#include "engine/run.h"
+
+#include <string.h>
+
+#include <stepgate/json.h>
+
+#include "base/alloc.h"
+#include "engine/cursor.h"
+#include "engine/event.h"
+#include "engine/job.h"
+#include "engine/step.h"
+
+/* Jobs that one turn deletes when a run ends; more are left to a cursor. */
+#define JOBS_CLEARED_PER_TURN 400
+
+static void row_write(struct sg_turn *turn, const struct sg_run *run, const struct sg_run_end *end);
+static void live_write(struct sg_turn *turn, const struct sg_run *run);
+
+const int64_t *sg_run_positions(const struct sg_run *run)
+{
+    return run->event_count == 1 ? &run->events.position : run->events.positions;
+}
+
+static bool positions_set(struct sg_run *run, const int64_t *positions, size_t count)
+{
+    assert(count >= 1);
+    run->event_count = (uint32_t)count;
+    if (count == 1) {
+        run->events.position = positions[0];
+        return true;
+    }
+    run->events.positions = sg_malloc(count * sizeof(int64_t));
+    if (run->events.positions == NULL)
+        return false;
+    memcpy(run->events.positions, positions, count * sizeof(int64_t));
+    return true;
+}
+
+bool sg_run_link(struct sg_engine *engine, struct sg_run *run)
+{
+    return sg_map_add(&engine->runs, run) == SG_OK;
+}
+
+struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec)
+{
+    struct sg_engine *engine = turn->engine;
+    struct sg_run *run = sg_calloc(1, sizeof(*run));
+    if (run == NULL || !positions_set(run, spec->positions, spec->event_count)) {
+        sg_free(run);
+        turn->is_failed = true;
+        return (struct sg_id){{0}};
+    }
+    run->magic = SG_RUN_MAGIC;
+    run->id = sg_turn_ulid(turn);
+    run->function = spec->function;
+    run->function_version = (int32_t)spec->function->version;
+    run->event_id = spec->event_id;
+    run->created_at_ms = turn->now_ms;
+    run->request_version = -1;
+    run->status = SG_RUN_SCHEDULED;
+    run->state_bytes = spec->event_bytes;
+    if (sg_event_is_final(spec->event_name))
+        run->flags |= SG_RUN_IS_SILENT;
+    if (!sg_run_link(engine, run)) {
+        if (run->event_count > 1)
+            sg_free(run->events.positions);
+        sg_free(run);
+        turn->is_failed = true;
+        return (struct sg_id){{0}};
+    }
+    if (!sg_hot_create(engine, run)) /* no steps yet: nothing to load */
+        turn->is_failed = true;
+    sg_run_touch_live(run);
+    sg_run_touch_row(run);
+    sg_job_add(turn, run, &(struct sg_job_spec){.kind = SG_JOB_CALL, .flags = SG_JOB_IS_START, .due_at_ms = spec->start_at_ms});
+    struct sg_id id = run->id;
+    sg_run_flush(turn, run);
+    return id;
+}
+
+void sg_run_touch_live(struct sg_run *run)
+{
+    run->is_live_dirty = true;
+}
+
+void sg_run_touch_row(struct sg_run *run)
+{
+    run->is_row_dirty = true;
+}
+
+void sg_run_flush(struct sg_turn *turn, struct sg_run *run)
+{
+    SG_CHECK(run, SG_RUN_MAGIC);
+    if (!sg_job_flush(turn, run))
+        return;
+    sg_step_flush(turn, run);
+    if (run->is_live_dirty)
+        live_write(turn, run);
+    if (run->is_row_dirty)
+        row_write(turn, run, NULL);
+    run->is_live_dirty = false;
+    run->is_row_dirty = false;
+    bool may_park = turn->engine->options.is_fully_parked || run->calls == 0;
+    if (may_park && run->hold == SG_HOLD_NONE && run->queue_first == NULL)
+        sg_hot_free(turn->engine, run);
+}
+
+static struct sg_value events_value(struct sg_turn *turn, const struct sg_run *run)
+{
+    uint8_t *bytes = sg_turn_alloc(turn, run->event_count * 8u);
+    if (bytes == NULL)
+        return sg_value_null();
+    const int64_t *positions = sg_run_positions(run);
+    for (size_t index = 0; index < run->event_count; index++)
+        for (int byte = 0; byte < 8; byte++)
+            bytes[index * 8 + (size_t)byte] = (uint8_t)((uint64_t)positions[index] >> (56 - 8 * byte));
+    return sg_value_bytes((struct sg_str){(const char *)bytes, run->event_count * 8u});
+}
+
+static void live_write(struct sg_turn *turn, const struct sg_run *run)
+{
+    struct sg_record *record = sg_turn_write(turn, SG_WRITE_PUT, SG_KIND_RUN_LIVE);
+    if (record == NULL)
+        return;
+    struct sg_value *values = record->values;
+    values[SG_RUN_LIVE_ID] = sg_turn_id(turn, run->id);
+    values[SG_RUN_LIVE_FUNCTION_ID] = sg_value_id(&run->function->id);
+    values[SG_RUN_LIVE_EVENTS] = events_value(turn, run);
+    values[SG_RUN_LIVE_CREATED_AT] = sg_value_int(run->created_at_ms);
+    values[SG_RUN_LIVE_STARTED_AT] = sg_value_int(run->started_at_ms);
+    values[SG_RUN_LIVE_NEXT_SEQ] = sg_value_int(run->next_seq);
+    values[SG_RUN_LIVE_STATE_BYTES] = sg_value_int(run->state_bytes);
+    values[SG_RUN_LIVE_REQUEST_VERSION] = sg_value_int(run->request_version);
+    values[SG_RUN_LIVE_FLAGS] = sg_value_int(run->flags);
+    values[SG_RUN_LIVE_PENDING] = sg_value_int(run->pending_count);
+    values[SG_RUN_LIVE_GROUP] = sg_value_int(run->group_ordinal);
+    values[SG_RUN_LIVE_EVENT_ID] = sg_turn_id(turn, run->event_id);
+    values[SG_RUN_LIVE_FUNCTION_VERSION] = sg_value_int(run->function_version);
+}
+
+void sg_run_delete_live(struct sg_turn *turn, const struct sg_run *run)
+{
+    struct sg_record *record = sg_turn_write(turn, SG_WRITE_DELETE, SG_KIND_RUN_LIVE);
+    if (record != NULL)
+        record->values[SG_RUN_LIVE_ID] = sg_turn_id(turn, run->id);
+}
+
+static void row_write(struct sg_turn *turn, const struct sg_run *run, const struct sg_run_end *end)
+{
+    struct sg_record *record = sg_turn_write(turn, SG_WRITE_PUT, SG_KIND_RUN);
+    if (record == NULL)
+        return;
+    struct sg_value *values = record->values;
+    values[SG_RUN_ID] = sg_turn_id(turn, run->id);
+    values[SG_RUN_FUNCTION_ID] = sg_value_id(&run->function->id);
+    values[SG_RUN_FUNCTION_VERSION] = sg_value_int(run->function_version);
+    values[SG_RUN_EVENT_ID] = sg_turn_id(turn, run->event_id);
+    values[SG_RUN_EVENTS] = events_value(turn, run);
+    values[SG_RUN_STATUS] = sg_value_int(end != NULL ? end->status : run->status);
+    values[SG_RUN_CREATED_AT] = sg_value_int(run->created_at_ms);
+    if (run->started_at_ms > 0)
+        values[SG_RUN_STARTED_AT] = sg_value_int(run->started_at_ms);
+    if (end == NULL)
+        return;
+    values[SG_RUN_ENDED_AT] = sg_value_int(turn->now_ms);
+    if (end->output.len > 0)
+        values[SG_RUN_OUTPUT] = sg_value_bytes(end->output);
+    if (end->error.len > 0)
+        values[SG_RUN_ERROR] = sg_value_bytes(end->error);
+    if (end->reason.len > 0)
+        values[SG_RUN_REASON] = sg_value_bytes(end->reason);
+}
+
+void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_end *end)
+{
+    SG_CHECK(run, SG_RUN_MAGIC);
+    struct sg_engine *engine = turn->engine;
+    assert((run->flags & SG_RUN_IS_ENDED) == 0); /* invariant 3: a run ends exactly once */
+    assert(end->status == SG_RUN_COMPLETED || end->status == SG_RUN_FAILED || end->status == SG_RUN_CANCELLED);
+
+    sg_step_flush(turn, run);
+    row_write(turn, run, end);
+    if ((run->flags & SG_RUN_IS_SILENT) == 0)
+        sg_event_lifecycle(turn, run, end->status);
+
+    size_t job_count = 0;
+    for (struct sg_job *job = run->jobs; job != NULL; job = job->next)
+        job_count++;
+    if (job_count <= JOBS_CLEARED_PER_TURN) {
+        while (run->jobs != NULL)
+            sg_job_remove(turn, run->jobs);
+        sg_run_delete_live(turn, run);
+        sg_run_forget(engine, run, turn->batch);
+        return;
+    }
+    run->flags |= SG_RUN_IS_ENDED;
+    live_write(turn, run);
+    run->is_live_dirty = false;
+    run->is_row_dirty = false;
+    for (struct sg_job *job = run->jobs; job != NULL; job = job->next)
+        sg_job_silence(engine, job);
+    sg_hot_free(engine, run);
+    sg_cursor_clear_add(turn, run);
+}
+
+void sg_run_fail(struct sg_turn *turn, struct sg_run *run, const char *name, const char *error, const char *message)
+{
+    struct sg_buf buf;
+    sg_buf_init(&buf);
+    sg_buf_append(&buf, SG_STR("{\"error\":"));
+    sg_json_quote(&buf, sg_str_from(error));
+    sg_buf_append(&buf, SG_STR(",\"message\":"));
+    sg_json_quote(&buf, sg_str_from(message));
+    sg_buf_append(&buf, SG_STR(",\"name\":"));
+    sg_json_quote(&buf, sg_str_from(name));
+    sg_buf_append(&buf, SG_STR("}"));
+    if (buf.is_failed) {
+        turn->is_failed = true;
+        sg_buf_free(&buf);
+        return;
+    }
+    struct sg_str text = sg_turn_copy(turn, sg_buf_str(&buf));
+    sg_buf_free(&buf);
+    sg_run_end(turn, run, &(struct sg_run_end){.status = SG_RUN_FAILED, .error = text});
+}
+
+bool sg_run_hydrate(struct sg_turn *turn, struct sg_run *run)
+{
+    SG_CHECK(run, SG_RUN_MAGIC);
+    if (run->hot != NULL)
+        return true;
+    if (run->hold == SG_HOLD_LOADING)
+        return false;
+    assert(run->hold == SG_HOLD_NONE);
+    run->hold = SG_HOLD_LOADING;
+    struct sg_effect *effect = sg_turn_effect(turn, SG_EFFECT_LOAD_RUN);
+    if (effect != NULL)
+        effect->run_id = run->id;
+    return false;
+}
+
+bool sg_run_set_aside(struct sg_run *run, struct sg_message *message)
+{
+    assert(run->hold != SG_HOLD_NONE);
+    message->next = NULL;
+    if (run->queue_last != NULL)
+        run->queue_last->next = message;
+    else
+        run->queue_first = message;
+    run->queue_last = message;
+    return true;
+}
+
+struct sg_run *sg_run_restore(struct sg_engine *engine, const struct sg_record *record)
+{
+    const struct sg_value *values = record->values;
+    struct sg_function *function = sg_map_get_id(&engine->functions, sg_value_get_id(&values[SG_RUN_LIVE_FUNCTION_ID]));
+    struct sg_str blob = values[SG_RUN_LIVE_EVENTS].bytes;
+    if (function == NULL || blob.len == 0 || blob.len % 8 != 0)
+        return NULL;
+    struct sg_run *run = sg_calloc(1, sizeof(*run));
+    int64_t *positions = sg_malloc(blob.len);
+    if (run != NULL && positions != NULL) {
+        for (size_t index = 0; index < blob.len / 8; index++) {
+            uint64_t position = 0;
+            for (size_t byte = 0; byte < 8; byte++)
+                position = position << 8 | (uint8_t)blob.ptr[index * 8 + byte];
+            positions[index] = (int64_t)position;
+        }
+    }
+    if (run == NULL || positions == NULL || !positions_set(run, positions, blob.len / 8)) {
+        sg_free(positions);
+        sg_free(run);
+        return NULL;
+    }
+    sg_free(positions);
+    run->magic = SG_RUN_MAGIC;
+    run->id = sg_value_get_id(&values[SG_RUN_LIVE_ID]);
+    run->function = function;
+    run->function_version = (int32_t)values[SG_RUN_LIVE_FUNCTION_VERSION].number;
+    run->event_id = sg_value_get_id(&values[SG_RUN_LIVE_EVENT_ID]);
+    run->created_at_ms = values[SG_RUN_LIVE_CREATED_AT].number;
+    run->started_at_ms = values[SG_RUN_LIVE_STARTED_AT].number;
+    run->next_seq = (uint32_t)values[SG_RUN_LIVE_NEXT_SEQ].number;
+    run->state_bytes = values[SG_RUN_LIVE_STATE_BYTES].number;
+    run->request_version = (int8_t)values[SG_RUN_LIVE_REQUEST_VERSION].number;
+    run->flags = (uint8_t)values[SG_RUN_LIVE_FLAGS].number;
+    run->pending_count = (uint32_t)values[SG_RUN_LIVE_PENDING].number;
+    run->group_ordinal = (uint32_t)values[SG_RUN_LIVE_GROUP].number;
+    run->status = run->started_at_ms > 0 ? SG_RUN_RUNNING : SG_RUN_SCHEDULED;
+    return run;
+}
+
+void sg_run_forget(struct sg_engine *engine, struct sg_run *run, struct sg_batch *batch)
+{
+    SG_CHECK(run, SG_RUN_MAGIC);
+    sg_map_remove_id(&engine->runs, run->id);
+    while (run->jobs != NULL)
+        sg_job_forget(engine, run->jobs);
+    assert(run->calls == 0);
+    run->dirty_steps = NULL;
+    sg_hot_free(engine, run);
+    struct sg_message *message = run->queue_first;
+    run->queue_first = NULL;
+    run->queue_last = NULL;
+    while (message != NULL) {
+        struct sg_message *next = message->next;
+        if (batch != NULL)
+            sg_cursor_message_orphaned(engine, batch, message);
+        else
+            sg_message_free(message);
+        message = next;
+    }
+    if (run->event_count > 1)
+        sg_free(run->events.positions);
+    run->magic = 0;
+    sg_free(run);
+}

@@ -1,0 +1,57 @@
+/* Runs: creation, the end, parking and hydration. */
+#ifndef STEPGATE_ENGINE_RUN_H
+#define STEPGATE_ENGINE_RUN_H
+
+#include "engine/turn.h"
+
+struct sg_run_spec {
+    struct sg_function *function;
+    struct sg_id event_id;     /* internal id of the first event */
+    struct sg_str event_name;
+    const int64_t *positions;
+    size_t event_count;
+    int64_t event_bytes;
+    int64_t start_at_ms;       /* now, or later for a future event */
+};
+
+/* Creates a run with its first job, which starts if it is due. Out of memory is latched in the turn. */
+struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec);
+
+struct sg_run_end {
+    enum sg_run_status status;
+    struct sg_str output; /* canonical JSON; empty: none */
+    struct sg_str error;  /* failed: the error object */
+    struct sg_str reason; /* cancelled: why */
+};
+/*
+ * Ends the run: final row, lifecycle events, all jobs removed (by a cursor if there are many). The run may be freed; the caller
+ * must not touch it again.
+ */
+void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_end *end);
+/* Fails the run with an error of the gateway's own: {"error","name","message"} as data.error, no output (reference/02 §12). */
+void sg_run_fail(struct sg_turn *turn, struct sg_run *run, const char *name, const char *error, const char *message);
+
+/*
+ * Ends the turn for a run: starts its new jobs, writes what changed (run_live, the row, steps), parks it if nothing is happening to it. The run
+ * may have been ended by a limit, so the caller must not touch it again.
+ */
+void sg_run_flush(struct sg_turn *turn, struct sg_run *run);
+void sg_run_touch_live(struct sg_run *run);
+void sg_run_touch_row(struct sg_run *run);
+
+/* Whether the run's steps are in memory; if not, asks for them once (SG_EFFECT_LOAD_RUN). */
+bool sg_run_hydrate(struct sg_turn *turn, struct sg_run *run);
+/* Takes the message into the run's queue until the hold ends: true, for the caller to return. What may wait is bounded by the inbox. */
+bool sg_run_set_aside(struct sg_run *run, struct sg_message *message);
+/* Ends the hold: deferred jobs come due again, set-aside messages are handled in order (engine.c). The run may be gone afterwards. */
+void sg_run_release(struct sg_turn *turn, struct sg_run *run);
+
+const int64_t *sg_run_positions(const struct sg_run *run);
+/* Adds the run's bookkeeping row; false if memory ran out. */
+bool sg_run_link(struct sg_engine *engine, struct sg_run *run);
+/* Frees the run, its steps and jobs, without writing anything. Messages that were set aside go to the batch (or are freed without one). */
+void sg_run_forget(struct sg_engine *engine, struct sg_run *run, struct sg_batch *batch);
+struct sg_run *sg_run_restore(struct sg_engine *engine, const struct sg_record *record);
+void sg_run_delete_live(struct sg_turn *turn, const struct sg_run *run);
+
+#endif

@@ -1,0 +1,250 @@
+/*
+ * What the engine keeps in memory: an index over the live records, no more than it needs to decide.
+ *
+ * The model. Apps own functions, functions are found by the event names they listen to, runs are found by id, jobs by their run and by the
+ * time they are due. A run is *parked* unless something is happening to it: then only struct sg_run and its jobs are in memory. Its
+ * steps (struct sg_hot) come with a load and go again when nothing is in flight. While a load is outstanding the run's messages wait
+ * in its queue, in order; nothing overtakes.
+ */
+#ifndef STEPGATE_ENGINE_STATE_H
+#define STEPGATE_ENGINE_STATE_H
+
+#include <stepgate/engine.h>
+
+#include "base/check.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/rng.h"
+#include "base/ulid.h"
+
+#define SG_APP_MAGIC 0x61707021u
+#define SG_FUNCTION_MAGIC 0x666e2121u
+#define SG_RUN_MAGIC 0x72756e21u
+#define SG_JOB_MAGIC 0x6a6f6221u
+#define SG_STEP_MAGIC 0x73746570u
+#define SG_CURSOR_MAGIC 0x63757273u
+#define SG_ENGINE_MAGIC 0x656e6769u
+#define SG_BATCH_MAGIC 0x62617463u
+
+struct sg_cel_program;
+
+struct sg_app {
+    uint32_t magic;
+    bool is_archived;
+    struct sg_id id;
+    int64_t synced_at_ms;
+    struct sg_str name; /* all strings of an app live in `arena` */
+    struct sg_str url;
+    struct sg_str sdk;
+    struct sg_str framework;
+    struct sg_str app_version;
+    struct sg_str checksum;
+    struct sg_str sync_kind;
+    struct sg_str error;
+    struct sg_arena arena;
+    struct sg_list functions;
+};
+
+struct sg_trigger {
+    struct sg_str event; /* "" for a cron */
+    struct sg_str expression;
+    struct sg_cel_program *program; /* NULL: no expression */
+};
+
+/* The version of a function that is in force. Never freed while the engine lives: runs point to it. */
+struct sg_function {
+    uint32_t magic;
+    bool is_archived;
+    int retries;
+    struct sg_id id;
+    struct sg_app *app;
+    int64_t version;
+    int64_t position;         /* consumes events after this one */
+    int64_t registered_at_ms;
+    struct sg_str slug;       /* all strings live in `arena` */
+    struct sg_str name;
+    struct sg_str config;
+    struct sg_str url;
+    struct sg_trigger triggers[SG_LIMIT_TRIGGERS_PER_FUNCTION];
+    int trigger_count;
+    struct sg_arena arena;
+    struct sg_list_node in_app;
+};
+
+/* A step of a hydrated run. */
+struct sg_step {
+    uint32_t magic;
+    int32_t attempts;
+    uint32_t flags;   /* enum sg_step_flag and the group's ordinal, see SG_STEP_GROUP_SHIFT */
+    uint8_t op;
+    uint8_t status;
+    bool is_dirty;
+    struct sg_str id; /* behind the struct */
+    struct sg_str name;
+    int64_t started_at_ms;
+    int64_t ended_at_ms;
+    struct sg_str error; /* of the message being handled; written with the step, not kept */
+    struct sg_str opts;
+    struct sg_step *next_dirty;
+};
+
+/*
+ * Beyond enum sg_step_flag: the step belongs to a coalesced group (race steps do not wait for theirs), and is still pending in it if the
+ * ordinal behind the shift is that of the run's present group.
+ */
+#define SG_STEP_IS_PENDING 8u
+#define SG_STEP_IS_GROUPED 16u
+#define SG_STEP_GROUP_SHIFT 8
+
+/* The steps of a run while it is hydrated. */
+struct sg_hot {
+    struct sg_map steps;
+};
+
+enum sg_run_flag {
+    SG_RUN_IS_PLAN_FORCED = 1, /* ctx.disable_immediate_execution */
+    SG_RUN_IS_SILENT = 2,      /* its trigger is a failed or finished event: no lifecycle events (reference/02 §6.4) */
+    SG_RUN_IS_ENDED = 4        /* being cleared by a cursor */
+};
+
+enum sg_run_hold {
+    SG_HOLD_NONE = 0,
+    SG_HOLD_LOADING = 1,  /* a load is outstanding */
+    SG_HOLD_APPLYING = 2  /* a large answer is being applied in slices */
+};
+
+struct sg_job;
+
+struct sg_run {
+    uint32_t magic;
+    int8_t request_version;
+    uint8_t flags; /* enum sg_run_flag, stored */
+    uint8_t hold;  /* enum sg_run_hold */
+    uint8_t status;
+    bool is_live_dirty;
+    bool is_row_dirty;
+    uint16_t calls;         /* in flight */
+    int32_t function_version;
+    struct sg_id id;
+    struct sg_id event_id;  /* internal id of the first event */
+    struct sg_function *function;
+    int64_t created_at_ms;
+    int64_t started_at_ms;
+    uint32_t next_seq;
+    uint32_t pending_count; /* of the present group */
+    uint32_t group_ordinal;
+    uint32_t event_count;
+    int64_t state_bytes;
+    union {
+        int64_t position;   /* event_count == 1 */
+        int64_t *positions;
+    } events;
+    struct sg_job *jobs;    /* in the order in which they were added */
+    struct sg_job *jobs_last;
+    struct sg_hot *hot;     /* NULL: parked */
+    struct sg_message *queue_first; /* set aside */
+    struct sg_message *queue_last;
+    struct sg_step *dirty_steps;
+};
+
+struct sg_job {
+    uint32_t magic;
+    uint8_t kind;
+    uint8_t flags;
+    bool is_started;
+    bool is_deferred;  /* due, waiting for its run's load */
+    bool is_new;       /* added in this turn: started or written when the run is flushed */
+    int32_t attempt;
+    int32_t generation;
+    int64_t id;
+    int64_t snapshot;
+    struct sg_run *run;
+    struct sg_job *next; /* of the run */
+    struct sg_heap_node due;
+    uint16_t cause_len;
+    uint16_t target_len;
+    char text[];         /* cause, target */
+};
+
+/* An event on its way to its consumers, when that takes more than the message it came in. */
+struct sg_cursor {
+    uint32_t magic;
+    uint8_t kind;
+    bool is_asked;           /* the load of its event is outstanding */
+    bool is_ready;           /* `message` holds the event */
+    int64_t id;
+    int64_t subject;
+    struct sg_str name;      /* SG_CURSOR_EVENT: of the event */
+    struct sg_id after;      /* function id, all zero: none yet */
+    struct sg_run *run;      /* SG_CURSOR_ANSWER, SG_CURSOR_CLEAR */
+    struct sg_message *message;
+    struct sg_answer *answer; /* SG_CURSOR_ANSWER: in `arena` */
+    size_t next_op;
+    struct sg_arena arena;
+    struct sg_list_node in_engine;
+};
+
+/* All functions that listen to one pattern. */
+struct sg_listener {
+    struct sg_str pattern; /* borrowed from a function */
+    struct sg_function **functions;
+    size_t count;
+    size_t capacity;
+};
+
+/* What start-up found that makes no sense: deleted when it ends. */
+struct sg_restore {
+    struct sg_stray {
+        enum sg_kind kind;
+        int64_t number;
+        struct sg_id id;
+    } *strays;
+    size_t count;
+    size_t capacity;
+};
+
+/* An idempotency key that was committed recently, until every lookup can see it. */
+struct sg_recent_key {
+    struct sg_id mix; /* key xor function id */
+    int64_t commit;
+    struct sg_recent_key *next;
+};
+
+struct sg_engine {
+    uint32_t magic;
+    struct sg_engine_options options;
+    struct sg_rng rng;
+    struct sg_ulid_generator ulids;
+    int64_t now_ms;
+    int64_t next_position;
+    int64_t next_job_id;
+    int64_t next_cursor_id;
+    struct sg_map apps;          /* by id */
+    struct sg_map functions;     /* by id */
+    struct sg_map listeners;     /* by pattern */
+    struct sg_map runs;          /* by id */
+    struct sg_heap due;
+    struct sg_list cursors;
+    struct sg_map recent_keys;
+    struct sg_recent_key *recent_first;
+    struct sg_recent_key *recent_last;
+    struct sg_arena scratch;     /* reset at each message */
+    struct sg_restore restore;   /* start-up only */
+    int64_t calls;
+    int64_t hydrated;
+    int64_t stray;
+    int64_t damaged;
+    bool is_restored;
+};
+
+static inline struct sg_str sg_job_cause(const struct sg_job *job)
+{
+    return (struct sg_str){job->text, job->cause_len};
+}
+static inline struct sg_str sg_job_target(const struct sg_job *job)
+{
+    return (struct sg_str){job->text + job->cause_len, job->target_len};
+}
+
+#endif

@@ -44,7 +44,7 @@ int64_t sg_civil_to_ms(const struct sg_civil *civil)
 struct sg_civil sg_civil_from_ms(int64_t unix_ms)
 {
     int64_t days = floor_div(unix_ms, MS_PER_DAY);
-    int64_t in_day = unix_ms - days * MS_PER_DAY;
+    int64_t in_day = unix_ms % MS_PER_DAY + (unix_ms % MS_PER_DAY < 0 ? MS_PER_DAY : 0);
     int64_t shifted = days + DAYS_TO_1970;
     int64_t era = floor_div(shifted, DAYS_PER_ERA);
     int64_t day_of_era = shifted - era * DAYS_PER_ERA;

@@ -23,4 +23,5 @@ src_base_libbase_la_SOURCES = \
 	src/base/rng.c src/base/rng.h \
 	src/base/seed.c src/base/seed.h \
 	src/base/str.c \
-	src/base/ulid.c src/base/ulid.h
+	src/base/ulid.c src/base/ulid.h \
+	src/base/utf8.h

@@ -21,6 +21,7 @@
 
 #include "base/check.h"
 #include "base/duration.h"
+#include "base/utf8.h"
 
 /* More fields than any line has; more are dropped. */
 #define FIELDS_MAX 24
@@ -142,22 +143,6 @@ static void put_text(struct line *line, const char *terminated)
     put(line, terminated, strlen(terminated));
 }
 
-/* Length of the valid UTF-8 sequence at `at`, 0 if there is none. Overlong forms and surrogates are not told apart here. */
-static size_t utf8_len(const unsigned char *at, size_t left)
-{
-    size_t len = at[0] < 0x80                    ? 1
-                 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2
-                 : at[0] >= 0xe0 && at[0] < 0xf0 ? 3
-                 : at[0] >= 0xf0 && at[0] < 0xf5 ? 4
-                                                 : 0;
-    if (len == 0 || len > left)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    return len;
-}
-
 /* The inside of a JSON string, cut when it has become `bytes_max` long; also what a person gets between quotes. */
 static void put_escaped(struct line *line, struct sg_str text, size_t bytes_max)
 {
@@ -167,7 +152,7 @@ static void put_escaped(struct line *line, struct sg_str text, size_t bytes_max)
 
     while (i < text.len && line->len - start < bytes_max && !line->is_over) {
         unsigned char byte = at[i];
-        size_t len = utf8_len(at + i, text.len - i);
+        size_t len = sg_utf8_len(at + i, text.len - i);
         if (byte == '"' || byte == '\\') {
             char pair[2] = {'\\', (char)byte};
             put(line, pair, 2);
@@ -181,7 +166,7 @@ static void put_escaped(struct line *line, struct sg_str text, size_t bytes_max)
             snprintf(escape, sizeof(escape), "\\u%04x", code);
             put_text(line, escape);
         } else if (len == 0) {
-            put_text(line, "\xef\xbf\xbd"); /* U+FFFD */
+            put(line, SG_UTF8_REPLACEMENT.ptr, SG_UTF8_REPLACEMENT.len);
             len = 1;
         } else {
             put(line, text.ptr + i, len);

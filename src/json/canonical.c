@@ -16,8 +16,8 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "base/utf8.h"
 #include "json/order.h"
-#include "json/utf8.h"
 
 /* Offsets are 32 bits wide and numbers may grow when printed (1e20 becomes 21 digits). */
 #define TEXT_BYTES_MAX ((size_t)INT32_MAX)

@@ -7,5 +7,5 @@ src_json_libjson_la_SOURCES = \
 	src/json/number.c src/json/powers_of_ten.h \
 	src/json/order.c src/json/order.h \
 	src/json/reader.c \
-	src/json/utf8.c src/json/utf8.h \
+	src/json/utf16.c src/json/utf16.h \
 	src/json/write.c

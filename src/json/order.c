@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "json/utf8.h"
+#include "json/utf16.h"
 
 void sg_json_order_init(struct sg_json_order *order)
 {

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/hex.h"
-#include "json/utf8.h"
+#include "base/utf8.h"
 
 static bool is_space(char byte)
 {

@@ -4,7 +4,7 @@
  */
 #include <stepgate/json.h>
 
-#include "json/utf8.h"
+#include "base/utf8.h"
 
 static void put_escape(struct sg_buf *out, unsigned char byte)
 {

@@ -1,42 +1,18 @@
 /*
- * UTF-8, and the order of UTF-16.
+ * The order of UTF-16.
  *
  * Canonical JSON sorts keys by UTF-16 code units (RFC 8785 §3.2.3). Bytes of UTF-8 sort by code points, which is the same
  * but for one thing: characters beyond U+FFFF are surrogates in UTF-16 and come before U+E000 to U+FFFF. So two texts are
  * compared byte by byte, and only where they first differ is that looked at. Escapes are rare in keys; where one stands
  * before the difference both texts are decoded.
  */
-#include "json/utf8.h"
+#include "json/utf16.h"
 
 #include <stepgate/json.h>
 
 #include <string.h>
 
 #include "base/hex.h"
-
-size_t sg_utf8_encode(uint32_t code_point, char text[4])
-{
-    if (code_point < 0x80) {
-        text[0] = (char)code_point;
-        return 1;
-    }
-    if (code_point < 0x800) {
-        text[0] = (char)(0xc0 | code_point >> 6);
-        text[1] = (char)(0x80 | (code_point & 0x3f));
-        return 2;
-    }
-    if (code_point < 0x10000) {
-        text[0] = (char)(0xe0 | code_point >> 12);
-        text[1] = (char)(0x80 | (code_point >> 6 & 0x3f));
-        text[2] = (char)(0x80 | (code_point & 0x3f));
-        return 3;
-    }
-    text[0] = (char)(0xf0 | code_point >> 18);
-    text[1] = (char)(0x80 | (code_point >> 12 & 0x3f));
-    text[2] = (char)(0x80 | (code_point >> 6 & 0x3f));
-    text[3] = (char)(0x80 | (code_point & 0x3f));
-    return 4;
-}
 
 static int cmp_bytes(unsigned char a, unsigned char b)
 {

@@ -1,6 +1,6 @@
-/* UTF-8, and the order of UTF-16 in which canonical JSON sorts. */
-#ifndef STEPGATE_JSON_UTF8_H
-#define STEPGATE_JSON_UTF8_H
+/* UTF-8: telling well-formed sequences, and writing them. */
+#ifndef STEPGATE_BASE_UTF8_H
+#define STEPGATE_BASE_UTF8_H
 
 #include <stepgate/base.h>
 
@@ -29,12 +29,28 @@ static inline size_t sg_utf8_len(const unsigned char *at, size_t left)
 }
 
 /* Writes the UTF-8 of a code point that is not a surrogate; returns its length. */
-size_t sg_utf8_encode(uint32_t code_point, char text[4]);
-
-/*
- * Compares the insides of two canonical JSON strings by the UTF-16 code units of what they mean. With `has_escapes` false
- * they are plain texts, in which a backslash is a backslash.
- */
-int sg_utf16_cmp(struct sg_str a, struct sg_str b, bool has_escapes);
+static inline size_t sg_utf8_encode(uint32_t code_point, char text[4])
+{
+    if (code_point < 0x80) {
+        text[0] = (char)code_point;
+        return 1;
+    }
+    if (code_point < 0x800) {
+        text[0] = (char)(0xc0 | code_point >> 6);
+        text[1] = (char)(0x80 | (code_point & 0x3f));
+        return 2;
+    }
+    if (code_point < 0x10000) {
+        text[0] = (char)(0xe0 | code_point >> 12);
+        text[1] = (char)(0x80 | (code_point >> 6 & 0x3f));
+        text[2] = (char)(0x80 | (code_point & 0x3f));
+        return 3;
+    }
+    text[0] = (char)(0xf0 | code_point >> 18);
+    text[1] = (char)(0x80 | (code_point >> 12 & 0x3f));
+    text[2] = (char)(0x80 | (code_point >> 6 & 0x3f));
+    text[3] = (char)(0x80 | (code_point & 0x3f));
+    return 4;
+}
 
 #endif

@@ -293,12 +293,29 @@ enum sg_status sg_sqlite_row(sqlite3 *db, sqlite3_stmt *statement, enum sg_kind 
 }
 
 /*
- * Disk full comes in three shapes: SQLite's own code, an I/O error whose errno says so (quota, file size limit), and a failure to
- * extend the shared memory file.
+ * What the system said. SQLite keeps it with the connection when a statement fails on its way, but only with the file, the log
+ * or the database, when a commit does.
+ */
+static int errno_of(sqlite3 *db)
+{
+    sqlite3_file *log = NULL;
+    int found = sqlite3_system_errno(db);
+
+    if (found == 0 && sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log != NULL &&
+        log->pMethods != NULL)
+        (void)log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &found);
+    if (found == 0)
+        (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &found);
+    return found;
+}
+
+/*
+ * Disk full comes in three shapes: SQLite's own code, an I/O error whose errno says so (quota, file size limit), and a shared memory
+ * file that cannot grow, of which no errno is kept.
  */
 static bool is_disk_full(int rc, int system_errno)
 {
-    if ((rc & 0xff) == SQLITE_FULL)
+    if ((rc & 0xff) == SQLITE_FULL || rc == SQLITE_IOERR_SHMSIZE)
         return true;
     return (rc & 0xff) == SQLITE_IOERR && (system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG);
 }
@@ -339,17 +356,19 @@ static enum sg_status status_of(int rc, int system_errno)
 
 enum sg_status sg_sqlite_error(sqlite3 *db, int rc, const char *doing, struct sg_error *error)
 {
-    int system_errno = db != NULL ? sqlite3_system_errno(db) : 0;
-    const char *path = db != NULL ? sqlite3_db_filename(db, "main") : NULL;
     bool is_about_io = (rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN;
+    int system_errno = db != NULL && is_about_io ? errno_of(db) : 0;
+    const char *path = db != NULL ? sqlite3_db_filename(db, "main") : NULL;
     const char *said = db != NULL && sqlite3_extended_errcode(db) == rc ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
     enum sg_status status = status_of(rc, system_errno);
 
+    if (path == NULL)
+        path = "the database";
     if (rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC)
         return sg_error_set(
             error, status,
-            "cannot %s %s: the disk refused to sync (%s), so what is on it is unknown; restart to recover from what is there", doing,
-            path != NULL ? path : "the database", strerror(system_errno != 0 ? system_errno : EIO));
-    return sg_error_set(error, status, "cannot %s %s: %s%s%s (SQLite code %d)", doing, path != NULL ? path : "the database", said,
-                        is_about_io && system_errno != 0 ? ": " : "", is_about_io && system_errno != 0 ? strerror(system_errno) : "", rc);
+            "cannot %s %s: the disk refused to sync (%s), so what is on it is unknown; restart to recover from what is there", doing, path,
+            strerror(system_errno != 0 ? system_errno : EIO));
+    return sg_error_set(error, status, "cannot %s %s: %s%s%s (SQLite code %d)", doing, path, said, system_errno != 0 ? ": " : "",
+                        system_errno != 0 ? strerror(system_errno) : "", rc);
 }

@@ -129,3 +129,13 @@ struct sg_id sg_uuid5_oid(struct sg_str name)
     id.bytes[8] = (uint8_t)((id.bytes[8] & 0x3f) | 0x80); /* variant of RFC 4122 */
     return id;
 }
+
+struct sg_id sg_event_key(struct sg_str event_id)
+{
+    uint8_t hash[SG_SHA256_BYTES];
+    struct sg_id id = {{0}};
+
+    if (sg_sha256(event_id, hash))
+        memcpy(id.bytes, hash, sizeof(id.bytes));
+    return id;
+}

@@ -7,6 +7,7 @@ src_store_libstore_la_SOURCES = \
 	src/store/kinds.c \
 	src/store/memory.c src/store/memory.h \
 	src/store/memory_tree.c src/store/memory_tree.h \
+	src/store/pool.c src/store/pool.h \
 	src/store/sqlite.c src/store/sqlite.h \
 	src/store/sqlite_checkpoint.c \
 	src/store/sqlite_reader.c \

@@ -1,0 +1,25 @@
+/*
+ * Loads: the engine asks for rows of a parked run, or for the bytes of an event; a reader thread reads them and posts them back.
+ */
+#ifndef STEPGATE_NODE_LOADS_H
+#define STEPGATE_NODE_LOADS_H
+
+#include <stepgate/engine.h>
+
+#include "node/inbox.h"
+#include "store/pool.h"
+
+/* Both outlive the loads. Zero-initialise the rest. */
+struct sg_loads {
+    struct sg_inbox *inbox;
+    struct sg_store_pool *pool;
+};
+
+/*
+ * Starts a load whose outcome, also failure, is posted as SG_MESSAGE_LOADED_RUN or SG_MESSAGE_LOADED_EVENT, exactly once. SG_NO_MEMORY: it was not
+ * started. SG_SHUTTING_DOWN: the pool has stopped, nobody will handle an outcome any more.
+ */
+enum sg_status sg_loads_run(struct sg_loads *loads, struct sg_id run_id);
+enum sg_status sg_loads_event(struct sg_loads *loads, int64_t position);
+
+#endif

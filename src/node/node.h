@@ -1,0 +1,62 @@
+/*
+ * The node: one process of stepgate, all rooms wired together.
+ */
+#ifndef STEPGATE_NODE_NODE_H
+#define STEPGATE_NODE_NODE_H
+
+#include <stepgate/base.h>
+#include <stepgate/crypto.h>
+#include <stepgate/engine.h>
+
+struct sg_node;
+
+struct sg_node_options {
+    const char *data_dir; /* NULL: nothing is kept (tests and the bench only) */
+    const char *host;     /* NULL: all interfaces */
+    int port;
+    int port_tries;       /* see struct sg_server_options */
+    bool is_dev;
+    const char *server_kind; /* "dev" or "cloud" */
+    const char *name;        /* "dev server", "server": for the line that says it is online */
+
+    const struct sg_signing_key *keys;
+    size_t key_count;
+    const struct sg_str *event_keys;
+    size_t event_key_count;
+
+    const struct sg_str *urls;
+    size_t url_count;
+    bool discovers;
+    bool polls;
+    int64_t poll_interval_ms;
+    int64_t retry_interval_ms;
+    int port_extra; /* $PORT: also looked at by discovery */
+
+    int64_t shutdown_timeout_ms;
+    int64_t event_bytes_max; /* these: 0 is the default of stepgate/limits.h */
+    int64_t body_bytes_max;
+    int steps_per_run_max;
+    int64_t call_timeout_ms;
+    int connections_per_app_max;
+    int messages_per_batch_max;
+    int64_t inbox_messages_max;
+    int64_t inbox_bytes_max;
+    int reader_threads;
+};
+
+/*
+ * Opens the store, rebuilds the engine from it, binds the port, starts every thread. When it returns SG_OK the node serves. All signals that the
+ * process wants to handle itself must be blocked before, so that the threads inherit that. Options are not needed afterwards.
+ */
+enum sg_status sg_node_create(const struct sg_node_options *options, struct sg_node **node, struct sg_error *error);
+/*
+ * Stops taking work, lets calls in flight end for at most `drain_ms`, commits, stops every thread. Ends the process with status 1 if the store
+ * cannot commit the last batch in time.
+ */
+void sg_node_stop(struct sg_node *node, int64_t drain_ms);
+/* After sg_node_stop. NULL is fine. */
+void sg_node_free(struct sg_node *node);
+
+int sg_node_port(const struct sg_node *node);
+
+#endif

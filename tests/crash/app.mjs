@@ -1,5 +1,5 @@
-// The SDK side: two apps in this process, with the real SDKs, one that reports every step in an answer of its own (inngest 3) and one
-// that checkpoints (inngest 4). It outlives the gateway and is the judge of what ran when.
+// The SDK side: two apps in this process with the real SDK, one that reports every step in an answer of its own and one that
+// checkpoints. It outlives the gateway and is the judge of what ran when.
 //
 // What the gateway has promised about a run is what it has shown: a memo in the body of a call, or the 200 to a checkpoint. A step
 // that starts after its memo has been shown ran again, and a memo that is shown with another value has changed.
@@ -80,7 +80,7 @@ function makeFunctions({ major, client, judge }) {
         return value();
       });
       const { n } = event.data;
-      const start = await does("load", n % 7, () => ({ n, by: major, once: Math.random() }));
+      const start = await does("load", n % 7, () => ({ n, once: Math.random() }));
       await does("work", n % 40, () => start.n * 2);
       await does("flaky", 1, () => {
         if (n % 5 === 0 && attempt === 0) throw new Error("not yet");
@@ -98,12 +98,12 @@ function makeFunctions({ major, client, judge }) {
   ];
 }
 
-// Starts both apps on a free port; `gateway` is its address.
-export async function startApps({ gateway, judge }) {
+// Starts both apps on a free port; `gateway` is its address. Only one major, since both share a global and do not get on in one process.
+export async function startApps({ gateway, judge, major }) {
+  const { Inngest } = require(`inngest${major}`);
+  const { serve } = require(`inngest${major}/node`);
   const routes = new Map();
-  for (const major of [3, 4]) {
-    const { Inngest } = require(`inngest${major}`);
-    const { serve } = require(`inngest${major}/node`);
+  for (const checkpointing of [false, true]) {
     const observed = async (input, init) => {
       const response = await fetch(input, init);
       const [, runId] = /\/v1\/checkpoint\/(\w+)\/async/.exec(String(input?.url ?? input)) ?? [];
@@ -111,9 +111,10 @@ export async function startApps({ gateway, judge }) {
       return response;
     };
     const loggers = major === 4 ? { internalLogger: silent } : {};
-    const client = new Inngest({ id: `crash${major}`, isDev: true, baseUrl: gateway, fetch: observed, logger: silent, ...loggers });
+    const name = checkpointing ? "checkpointing" : "classic";
+    const client = new Inngest({ id: `crash-${name}`, checkpointing, isDev: true, baseUrl: gateway, fetch: observed, logger: silent, ...loggers });
     const forV3 = major === 3 ? { baseUrl: gateway, logLevel: "silent" } : {};
-    routes.set(`/v${major}`, serve({ client, functions: makeFunctions({ major, client, judge }), servePath: `/v${major}`, ...forV3 }));
+    routes.set(`/${name}`, serve({ client, functions: makeFunctions({ major, client, judge }), servePath: `/${name}`, ...forV3 }));
   }
   const server = http.createServer(async (req, res) => {
     const body = await readAll(req).catch(() => undefined);

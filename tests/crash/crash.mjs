@@ -1,7 +1,7 @@
 // The crash test: runs under load, the gateway killed with SIGKILL at random moments, and nothing that it acknowledged is lost.
 //
 // Events are sent at a steady rate, each under an id of its own and again under the same id until it is acknowledged. Two functions
-// (one for each SDK major) run for each event; see app.mjs for what is watched. After the last kill the sender stops and everything
+// (with and without checkpoints) run for each event; see app.mjs for what is watched. After the last kill the sender stops and everything
 // must come to its end.
 import fs from "node:fs";
 import path from "node:path";
@@ -11,6 +11,7 @@ import { Judge, startApps } from "./app.mjs";
 
 const kills = Number(process.env.CRASH_KILLS ?? 50);
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000_000);
+const major = Number(process.env.CRASH_SDK ?? 4);
 const eventsPerSecond = Number(process.env.CRASH_RATE ?? 20);
 const patienceMs = 180_000;
 
@@ -80,7 +81,7 @@ async function main() {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const judge = new Judge(path.join(dir, "executions.log"));
-  const apps = await startApps({ gateway: origin, judge });
+  const apps = await startApps({ gateway: origin, judge, major });
   const start = () => Gateway.start({ dir, port });
   const checks = new Map(); // what must hold -> complaints
   const complain = (what, text) => checks.get(what).push(text);
@@ -90,7 +91,7 @@ async function main() {
   const ALIVE = "the gateway died of nothing but SIGKILL, and ends on SIGTERM with 0";
   for (const what of [ENDED, ONCE, LIFECYCLE, ALIVE]) checks.set(what, []);
 
-  say(`seed ${seed}, ${kills} kills, ${eventsPerSecond} events a second, two runs each`);
+  say(`seed ${seed}, inngest ${major}, ${kills} kills, ${eventsPerSecond} events a second, two runs each`);
   let gateway = await start();
   for (const url of apps.urls) {
     const response = await fetch(url, { method: "PUT" });

@@ -112,8 +112,8 @@ struct sg_kind_info {
     enum sg_kind_life life;
     int key_columns;
     int column_count;
-    struct sg_column_info columns[SG_COLUMNS_MAX];
     int index_count;
+    struct sg_column_info columns[SG_COLUMNS_MAX];
     struct sg_index_info indexes[SG_INDEXES_MAX];
 };
 const struct sg_kind_info *sg_kind_info(enum sg_kind kind);

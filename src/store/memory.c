@@ -136,19 +136,19 @@ static void memory_close(struct sg_store *base)
     sg_free(store);
 }
 
-void sg_store_memory_fail_next(struct sg_store *base, int64_t count, enum sg_status status, bool is_applied)
+void sg_store_memory_fail_next(struct sg_store *store, int64_t count, enum sg_status status, bool is_applied)
 {
-    struct memory_store *store = memory_of(base);
+    struct memory_store *memory = memory_of(store);
 
     assert(status != SG_OK);
-    store->failures_left = count;
-    store->failure = status;
-    store->is_failure_applied = is_applied;
+    memory->failures_left = count;
+    memory->failure = status;
+    memory->is_failure_applied = is_applied;
 }
 
-int64_t sg_store_memory_count(struct sg_store *base, enum sg_kind kind)
+int64_t sg_store_memory_count(struct sg_store *store, enum sg_kind kind)
 {
-    struct version *version = version_hold(memory_of(base));
+    struct version *version = version_hold(memory_of(store));
     int64_t count = sg_memory_tree_count(version->trees[kind][0]);
 
     version_drop(version);

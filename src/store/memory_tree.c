@@ -157,6 +157,7 @@ void sg_memory_tree_drop(struct sg_memory_node *root)
 static bool own(struct sg_memory_node **slot)
 {
     struct sg_memory_node *node = *slot;
+    assert(node != NULL); /* callers follow paths to rows that are there */
     if (atomic_load_explicit(&node->holders, memory_order_acquire) == 1)
         return true;
 

@@ -60,15 +60,15 @@ enum sg_status sg_sqlite_connect(struct sg_sqlite_store *store, int flags, int64
 
 /* sqlite_checkpoint.c */
 enum sg_status sg_sqlite_checkpoint_open(struct sg_sqlite_store *store, struct sg_error *error);
-enum sg_status sg_sqlite_maintain(struct sg_store *store, struct sg_error *error);
-int64_t sg_sqlite_size_bytes(struct sg_store *store);
+enum sg_status sg_sqlite_maintain(struct sg_store *base, struct sg_error *error);
+int64_t sg_sqlite_size_bytes(struct sg_store *base);
 
 /* sqlite_reader.c */
-enum sg_status sg_sqlite_reader_open(struct sg_store *store, struct sg_store_reader **reader, struct sg_error *error);
-void sg_sqlite_reader_close(struct sg_store_reader *reader);
-enum sg_status sg_sqlite_reader_begin(struct sg_store_reader *reader, struct sg_error *error);
-void sg_sqlite_reader_end(struct sg_store_reader *reader);
-enum sg_status sg_sqlite_read(struct sg_store_reader *reader, const struct sg_query *query, sg_record_visit visit, void *context,
+enum sg_status sg_sqlite_reader_open(struct sg_store *base, struct sg_store_reader **reader, struct sg_error *error);
+void sg_sqlite_reader_close(struct sg_store_reader *base);
+enum sg_status sg_sqlite_reader_begin(struct sg_store_reader *base, struct sg_error *error);
+void sg_sqlite_reader_end(struct sg_store_reader *base);
+enum sg_status sg_sqlite_read(struct sg_store_reader *base, const struct sg_query *query, sg_record_visit visit, void *context,
                               struct sg_error *error);
 /* Steps `statement` through its rows and resets it. */
 enum sg_status sg_sqlite_visit_rows(sqlite3 *db, sqlite3_stmt *statement, enum sg_kind kind, sg_record_visit visit, void *context,

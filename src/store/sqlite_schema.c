@@ -41,7 +41,7 @@ static enum sg_status finish(sqlite3 *db, enum sg_status status, struct sg_error
 enum sg_status sg_sqlite_schema_recognize(sqlite3 *db, struct sg_error *error)
 {
     int64_t tables;
-    int64_t application_id;
+    int64_t application_id = 0;
     enum sg_status status = sg_sqlite_run_int(db, "SELECT count(*) FROM sqlite_schema", 0, &tables, error);
 
     if (status == SG_OK)

@@ -156,6 +156,7 @@ enum sg_message_kind {
     SG_MESSAGE_REMOVE_APP,
     SG_MESSAGE_LOADED_RUN,
     SG_MESSAGE_LOADED_EVENT,
+    SG_MESSAGE_EXPLAIN,      /* why is this run not moving? reply.text is JSON */
     SG_MESSAGE_KIND_COUNT
 };
 
@@ -203,6 +204,9 @@ struct sg_message {
             struct sg_id run_id;
             struct sg_str reason;
         } cancel;
+        struct {
+            struct sg_id run_id;
+        } explain;
         struct {
             struct sg_str url;
             struct sg_str name;
@@ -274,6 +278,7 @@ struct sg_reply {
     char message[256];  /* for a status other than SG_OK */
     bool is_modified;   /* registration */
     struct sg_id id;    /* registration: the app */
+    struct sg_str text; /* explain: JSON; its bytes are valid until the reply function returns */
 };
 
 /*

@@ -83,6 +83,29 @@ static void attempt_failed(struct sg_turn *turn, struct sg_job *job, const struc
     sg_run_end(turn, run, &(struct sg_run_end){.status = SG_RUN_FAILED, .output = answer->output, .error = answer->error});
 }
 
+/* What came of this call: kept for whoever asks how a run went. */
+static void attempt_record(struct sg_turn *turn, const struct sg_job *job, const struct sg_answer *answer)
+{
+    struct sg_record *record = sg_turn_write(turn, SG_WRITE_PUT, SG_KIND_ATTEMPT);
+    if (record == NULL)
+        return;
+    struct sg_value *values = record->values;
+    values[SG_ATTEMPT_RUN_ID] = sg_turn_id(turn, job->run->id);
+    values[SG_ATTEMPT_CALL] = sg_value_int(job->id * 65536 + (job->generation & 65535));
+    values[SG_ATTEMPT_NUMBER] = sg_value_int(job->attempt);
+    if (job->target_len > 0)
+        values[SG_ATTEMPT_TARGET] = sg_value_bytes(sg_turn_copy(turn, sg_job_target(job)));
+    values[SG_ATTEMPT_STARTED_AT] = sg_value_int(turn->now_ms - answer->duration_ms);
+    values[SG_ATTEMPT_ENDED_AT] = sg_value_int(turn->now_ms);
+    values[SG_ATTEMPT_HTTP_STATUS] = sg_value_int(answer->http_status);
+    values[SG_ATTEMPT_OPS] = sg_value_int((int64_t)answer->op_count);
+    struct sg_str error = answer->kind == SG_ANSWER_ERROR ? answer->error : SG_STR_NULL;
+    for (size_t index = 0; index < answer->op_count && error.len == 0; index++)
+        error = answer->ops[index].error;
+    if (error.len > 0)
+        values[SG_ATTEMPT_ERROR] = sg_value_bytes(error);
+}
+
 bool sg_answer_handle(struct sg_turn *turn, struct sg_message *message)
 {
     struct sg_run *run = sg_map_get_id(&turn->engine->runs, message->as.answer.run_id);
@@ -96,6 +119,7 @@ bool sg_answer_handle(struct sg_turn *turn, struct sg_message *message)
 
     const struct sg_answer *answer = &message->as.answer.answer;
     struct sg_id run_id = run->id;
+    attempt_record(turn, job, answer);
     if (answer->kind == SG_ANSWER_FINISHED) {
         sg_run_end(turn, run, &(struct sg_run_end){.status = SG_RUN_COMPLETED, .output = answer->output});
     } else if (answer->kind == SG_ANSWER_ERROR) {

@@ -17,6 +17,7 @@
 #include "engine/app.h"
 #include "engine/cursor.h"
 #include "engine/event.h"
+#include "engine/explain.h"
 #include "engine/job.h"
 #include "engine/run.h"
 #include "engine/step.h"
@@ -128,6 +129,9 @@ static bool dispatch(struct sg_turn *turn, struct sg_message *message)
         return false;
     case SG_MESSAGE_LOADED_EVENT:
         return sg_cursor_event_loaded(turn, message);
+    case SG_MESSAGE_EXPLAIN:
+        sg_explain_handle(turn, message);
+        return false;
     case SG_MESSAGE_KIND_COUNT:
         break;
     }

@@ -9,6 +9,7 @@ src_engine_libengine_la_SOURCES = \
 	src/engine/cursor.c src/engine/cursor.h \
 	src/engine/engine.c \
 	src/engine/event.c src/engine/event.h \
+	src/engine/explain.c src/engine/explain.h \
 	src/engine/group.c src/engine/group.h \
 	src/engine/inspect.c \
 	src/engine/job.c src/engine/job.h \

@@ -54,6 +54,7 @@ struct sg_server {
     struct MHD_Daemon *daemons[SG_LISTEN_SOCKETS_MAX];
     size_t daemon_count;
     struct sg_server_counters counters;
+    atomic_llong last_refusal_ms;    /* when a refused key was last logged */
     atomic_bool is_draining;         /* no new work */
     atomic_llong body_bytes_held;    /* in all requests together */
 

@@ -24,6 +24,8 @@
 /* Ours: of a body that is too large so much is read and dropped, so that the client sees the 413 instead of a broken connection. */
 #define SG_LIMIT_SERVER_DISCARD_BYTES (64LL * 1024 * 1024)
 
+#define SG_LIMIT_SERVER_BODIES_BYTES (512LL * 1024 * 1024) /* ours: bodies of all requests that are in memory at a time; beyond it 503 */
+
 #define SG_LIMIT_CHECKPOINT_BYTES (SG_LIMIT_RESPONSE_BYTES + 64 * 1024) /* as large as the answer that would have carried the same ops */
 #define SG_LIMIT_API_BODY_BYTES (64 * 1024)                             /* ours: small requests of the API */
 #define SG_LIMIT_EVENT_KEY_BYTES 512                                    /* ours */

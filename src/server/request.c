@@ -136,6 +136,7 @@ bool sg_request_wait_begin(struct sg_request *request, sg_request_on_reply on_re
         return false;
     }
     request->wait = SG_WAIT_PENDING;
+    request->is_waiting = true;
     request->on_reply = on_reply;
     request->peer->request = request;
     sg_watch_enter_locked(server, request->peer, SG_PHASE_WAIT);

@@ -73,12 +73,15 @@ struct sg_request {
     const struct sg_route *route; /* NULL: unknown path or method */
     struct sg_str parameters[SG_REQUEST_PARAMETERS_MAX]; /* decoded */
     bool is_begun;
+    bool is_preflight;
+    bool is_waiting; /* a wait has begun since the library last called us; only its thread looks at this */
     bool is_refused; /* the answer is known, the body is read and dropped */
     struct sg_buf body;
     int64_t body_bytes;        /* that came so far */
     int64_t body_bytes_held;   /* counted against the server's bound */
 
     struct sg_response response;
+    void *state; /* the handler's own, between its steps; in the arena */
 
     enum sg_wait wait; /* guarded by the server's lock */
     sg_request_on_reply on_reply;
@@ -103,7 +106,7 @@ bool sg_url_decode(struct sg_arena *arena, struct sg_str text, bool is_query, st
 
 /*
  * Posts a message, which it takes in every case, and suspends the request until the reply is there; then `on_reply` makes the answer, on a
- * thread of the server. If the message is refused the answer is set here.
+ * thread of the server, or begins the next wait. If the message is refused the answer is set here.
  */
 void sg_request_post(struct sg_request *request, struct sg_message *message, sg_request_on_reply on_reply);
 /* Has `on_read` called by a thread of the store's pool, with a snapshot open; it makes the answer there. */

@@ -1,0 +1,165 @@
+/*
+ * POST /v1/checkpoint/{run}/async: steps that a call in flight has finished are put on disk while it goes on (reference/03 §4.2).
+ *
+ * The model. The whole body is made canonical and kept in the message; the ops borrow from it. What kind of ops may be checkpointed is judged here as far
+ * as it concerns the request's form (an op that is answered later must come in the answer of the call, not here), and by the engine as far as it
+ * concerns the run. Whose dispatch it is says `qi_id`, which carries job and generation of the call and is echoed by every SDK that checkpoints.
+ *
+ * 200 means on disk. Everything else leaves the run as it was, and SDKs repeat the post or fall back to reporting in the answer.
+ */
+#include <stdio.h>
+
+#include <stepgate/json.h>
+
+#include "base/check.h"
+#include "sdk/body.h"
+#include "sdk/ops.h"
+#include "server/handlers.h"
+#include "server/internal.h"
+#include "server/limits.h"
+#include "server/respond.h"
+
+static void on_reply(struct sg_request *request, const struct sg_reply *reply)
+{
+    if (reply->status != SG_OK)
+        sg_respond_status(request, reply->status, reply->message);
+    else
+        sg_respond_empty(request, 200);
+}
+
+static bool is_async(enum sg_opcode code)
+{
+    switch (code) {
+    case SG_OP_STEP_ERROR:
+    case SG_OP_STEP_FAILED:
+    case SG_OP_SLEEP:
+    case SG_OP_WAIT_FOR_EVENT:
+    case SG_OP_INVOKE_FUNCTION:
+    case SG_OP_WAIT_FOR_SIGNAL:
+    case SG_OP_AI_GATEWAY:
+    case SG_OP_GATEWAY:
+    case SG_OP_DISCOVERY_REQUEST:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The canonical body, in the message's arena. */
+static enum sg_status read_body(struct sg_request *request, struct sg_message *message, struct sg_str *body, struct sg_error *error)
+{
+    struct sg_buf canonical;
+
+    sg_buf_init(&canonical);
+    enum sg_status status = sg_json_canonicalize(sg_buf_str(&request->body), NULL, &canonical, error);
+    sg_buf_free(&request->body);
+    if (status == SG_OK) {
+        *body = sg_arena_copy(&message->arena, sg_buf_str(&canonical));
+        if (body->ptr == NULL)
+            status = sg_error_set(error, SG_NO_MEMORY, "out of memory");
+    }
+    sg_buf_free(&canonical);
+    return status;
+}
+
+/* The run that the body names; the path only counts if the body names none (reference/03 §4.2). */
+static bool read_run_id(struct sg_request *request, struct sg_str body, struct sg_arena *arena, struct sg_id *run_id)
+{
+    struct sg_str text = request->parameters[0];
+    struct sg_str value = sg_json_get(body, SG_STR("run_id"));
+
+    if (value.len > 0 && sg_json_to_str(value, arena, &text) != SG_OK)
+        return false;
+    return sg_ulid_parse(text, run_id);
+}
+
+static void read_dispatch(struct sg_str body, struct sg_message *message)
+{
+    struct sg_str text;
+
+    if (sg_json_to_str(sg_json_get(body, SG_STR("qi_id")), &message->arena, &text) != SG_OK)
+        return;
+    if (!sg_qi_id_parse(text, &message->as.checkpoint.job_id, &message->as.checkpoint.generation)) {
+        message->as.checkpoint.job_id = 0;
+        message->as.checkpoint.generation = 0;
+    }
+}
+
+/* Whether an output alone is too large; 413 then. Ops of any kind are looked at, in whatever form they are. */
+static bool has_large_output(struct sg_str steps)
+{
+    struct sg_json_iter iter = sg_json_iter(steps);
+    struct sg_str step;
+
+    while (sg_json_next_element(&iter, &step))
+        if (step.len > SG_LIMIT_STEP_OUTPUT_BYTES && sg_json_get(step, SG_STR("data")).len > SG_LIMIT_STEP_OUTPUT_BYTES - 9) /* as {"data":…} */
+            return true;
+    return false;
+}
+
+/* Reads the steps; false if the answer has been set. */
+static bool read_steps(struct sg_request *request, struct sg_str body, struct sg_message *message)
+{
+    struct sg_str steps = sg_json_get(body, SG_STR("steps"));
+    struct sg_error error;
+
+    if (sg_json_kind_of(steps) != SG_JSON_ARRAY) {
+        sg_respond_error(request, 400, "invalid_argument", "invalid request body: \"steps\" must be an array, not %s",
+                         sg_json_kind_name(sg_json_kind_of(steps)));
+        return false;
+    }
+    if (has_large_output(steps)) {
+        sg_respond_error(request, 413, "too_large", "a step's output is larger than %d bytes", SG_LIMIT_STEP_OUTPUT_BYTES);
+        return false;
+    }
+    if (sg_json_count(steps) == 0) {
+        sg_respond_empty(request, 200); /* nothing to save */
+        return false;
+    }
+    enum sg_status status = sg_ops_read(steps, &message->arena, &message->as.checkpoint.ops, &message->as.checkpoint.op_count, &error);
+    if (status == SG_NO_MEMORY) {
+        sg_respond_status(request, status, "");
+        return false;
+    }
+    if (status != SG_OK) {
+        sg_respond_error(request, 400, sg_status_code(SG_INVALID_ARGUMENT), "invalid request body: %s", error.message);
+        return false;
+    }
+    for (size_t i = 0; i < message->as.checkpoint.op_count; i++) {
+        if (!is_async(message->as.checkpoint.ops[i].code))
+            continue;
+        sg_respond_error(request, 400, "async_steps", "cannot checkpoint async steps: step %zu is a %s, which belongs into the answer of the call",
+                         i + 1, sg_opcode_name(message->as.checkpoint.ops[i].code));
+        return false;
+    }
+    return true;
+}
+
+void sg_handle_checkpoint(struct sg_request *request)
+{
+    struct sg_str body;
+    struct sg_error error;
+
+    struct sg_message *message = sg_message_create(SG_MESSAGE_CHECKPOINT);
+    if (message == NULL) {
+        sg_respond_status(request, SG_NO_MEMORY, "");
+        return;
+    }
+    enum sg_status status = read_body(request, message, &body, &error);
+    if (status == SG_NO_MEMORY) {
+        sg_respond_status(request, status, "");
+    } else if (status != SG_OK) {
+        sg_respond_error(request, 400, sg_status_code(status), "invalid request body: %s", error.message);
+    } else if (sg_json_kind_of(body) != SG_JSON_OBJECT) {
+        sg_respond_error(request, 400, "invalid_argument", "invalid request body: it must be an object, not %s",
+                         sg_json_kind_name(sg_json_kind_of(body)));
+    } else if (!read_run_id(request, body, &message->arena, &message->as.checkpoint.run_id)) {
+        sg_respond_error(request, 400, "invalid_argument", "invalid request body: \"run_id\" is not a run ID");
+    } else if (read_steps(request, body, message)) {
+        read_dispatch(body, message);
+        atomic_fetch_add(&request->server->counters.checkpoints, 1);
+        sg_request_post(request, message, on_reply);
+        return;
+    }
+    sg_message_free(message);
+}

@@ -33,6 +33,9 @@ enum sg_status sg_event_read(struct sg_store_reader *reader, int64_t position, s
 /* One event, from its row (kind EVENT), for those who have read it already. */
 enum sg_status sg_event_read_record(struct sg_store_reader *reader, const struct sg_record *event, struct sg_buf *out, struct sg_error *error);
 
+/* The event at a position as an SDK sees it, with `user` (sg_event_render). Appends to `out`. */
+enum sg_status sg_event_render_at(struct sg_store_reader *reader, int64_t position, struct sg_buf *out, struct sg_error *error);
+
 /*
  * The triggering events of a run as an SDK sees them (each with `user`): a JSON array. Appends to `out`. SG_NOT_FOUND if there is no such run.
  * For GET /v0/runs/{id}/batch.

@@ -47,6 +47,7 @@ struct sg_sqlite_store {
     pthread_mutex_t maintain_lock;
     sqlite3 *checkpointer;
     int64_t checkpoint_deadline_ms; /* until when the busy handler waits for readers */
+    int64_t restart_frames;         /* not before the log is this long will they be waited for again */
 
     atomic_int readers;
     _Atomic int64_t wal_frames; /* in use, as of the latest commit */

@@ -31,7 +31,7 @@
 #define READERS_WAIT_MS 50
 #define BUSY_SLEEP_NS   500000L
 
-static enum sg_status checkpoint(struct sg_sqlite_store *store, int mode, int *left_frames, struct sg_error *error);
+static enum sg_status checkpoint(struct sg_sqlite_store *store, int mode, int *left_frames, bool *is_held, struct sg_error *error);
 
 static int64_t now_ms(void)
 {
@@ -63,33 +63,53 @@ enum sg_status sg_sqlite_checkpoint_open(struct sg_sqlite_store *store, struct s
     return status;
 }
 
+/*
+ * The last pass, while no commit runs. With `is_restart` readers are waited for; when they do not leave in time the next
+ * attempt comes only after the log has grown by its limit again, or one long snapshot would hold up every commit.
+ */
+static enum sg_status checkpoint_locked(struct sg_sqlite_store *store, int64_t frames, int64_t limit_frames, bool is_restart,
+                                        struct sg_error *error)
+{
+    int left_frames = 0;
+    bool is_held = false;
+
+    store->checkpoint_deadline_ms = now_ms() + READERS_WAIT_MS;
+    enum sg_status status =
+        checkpoint(store, is_restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, &left_frames, &is_held, error);
+    if (status != SG_OK || !is_restart)
+        return status;
+    store->restart_frames = is_held ? frames + limit_frames : 0;
+    if (!is_held)
+        atomic_store(&store->wal_frames, 0);
+    return SG_OK;
+}
+
 static enum sg_status maintain_locked(struct sg_sqlite_store *store, struct sg_error *error)
 {
     int64_t limit_frames = store->wal_bytes_max / SG_SQLITE_FRAME_BYTES;
     int64_t frames = atomic_load(&store->wal_frames);
-    bool is_far_over = frames > limit_frames * FAR_OVER_LIMIT;
     int left_frames = 0;
+    bool is_held = false;
     enum sg_status status = SG_OK;
 
     if (frames <= limit_frames)
         return SG_OK;
+    if (frames < store->restart_frames - limit_frames)
+        store->restart_frames = 0; /* the log began anew since */
+    bool is_restart = frames > limit_frames * FAR_OVER_LIMIT && frames >= store->restart_frames;
     for (int pass = 0; pass < PASSES_MAX; pass++) {
-        status = checkpoint(store, SQLITE_CHECKPOINT_PASSIVE, &left_frames, error);
+        status = checkpoint(store, SQLITE_CHECKPOINT_PASSIVE, &left_frames, &is_held, error);
         if (status != SG_OK)
             return status;
         if (left_frames <= LOCKED_FRAMES_MAX)
             break;
     }
-    if (left_frames > LOCKED_FRAMES_MAX && !is_far_over)
+    if (left_frames > LOCKED_FRAMES_MAX && !is_restart)
         return SG_OK;
 
     pthread_mutex_lock(&store->commit_lock);
-    if (!atomic_load(&store->is_dead)) {
-        store->checkpoint_deadline_ms = now_ms() + READERS_WAIT_MS;
-        status = checkpoint(store, is_far_over ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, &left_frames, error);
-        if (status == SG_OK && left_frames == 0 && is_far_over)
-            atomic_store(&store->wal_frames, 0);
-    }
+    if (!atomic_load(&store->is_dead))
+        status = checkpoint_locked(store, frames, limit_frames, is_restart, error);
     pthread_mutex_unlock(&store->commit_lock);
     return status;
 }
@@ -107,16 +127,18 @@ enum sg_status sg_sqlite_maintain(struct sg_store *base, struct sg_error *error)
 }
 
 /*
- * One checkpoint; *left_frames is what of the log it could not copy. A reader in the way is no error. A sync that fails here is
- * as final as one in a commit: what the database file lost, the log still has, and only a restart reads it again.
+ * One checkpoint; *left_frames is what of the log it could not copy, *is_held whether readers were in its way, which is no
+ * error. A sync that fails here is as final as one in a commit: what the database file lost, the log still has, and only a restart
+ * reads it again.
  */
-static enum sg_status checkpoint(struct sg_sqlite_store *store, int mode, int *left_frames, struct sg_error *error)
+static enum sg_status checkpoint(struct sg_sqlite_store *store, int mode, int *left_frames, bool *is_held, struct sg_error *error)
 {
     int log_frames = 0;
     int copied_frames = 0;
     int rc = sqlite3_wal_checkpoint_v2(store->checkpointer, "main", mode, &log_frames, &copied_frames);
 
     *left_frames = log_frames > copied_frames ? log_frames - copied_frames : 0;
+    *is_held = rc == SQLITE_BUSY;
     if (rc == SQLITE_OK || rc == SQLITE_BUSY)
         return SG_OK;
     enum sg_status status = sg_sqlite_error(store->checkpointer, rc, "checkpoint", error);

@@ -5,13 +5,17 @@
 #include "store_fault_vfs.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define BIG_BYTES 20000
 
@@ -226,6 +230,93 @@ Test(store_faults, file_size_limit_of_the_system_is_survived)
     snprintf(expected, sizeof(expected), "%lld:#%lld:n:-:-:-:- ", (long long)round, (long long)(round % 7));
     assert_text(read_all(&f, &query), expected);
     fixture_close(&f);
+}
+
+/* A file system of two megabytes, seen by this test only, which goes with it. False where the system does not let us. */
+static bool mount_small_disk(const char *directory)
+{
+    if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+        return false;
+    (void)mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    return mount("tmpfs", directory, "tmpfs", 0, "size=2m") == 0;
+}
+
+/* After the store is closed. */
+static void unmount_small_disk(const char *directory)
+{
+    (void)umount2(directory, MNT_DETACH);
+    remove_directory(directory);
+}
+
+static bool fill_disk(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    bool is_full = false;
+
+    while (fd >= 0 && !is_full)
+        is_full = write(fd, big, 4096) <= 0;
+    if (fd >= 0)
+        close(fd);
+    return is_full;
+}
+
+Test(store_faults, real_disk_that_fills_up_is_survived)
+{
+    struct fixture f = {0};
+    struct sg_write writes[5];
+    char filler[300];
+    make_directory(f.directory);
+    if (!mount_small_disk(f.directory)) {
+        remove_directory(f.directory);
+        cr_skip_test("mounting a tmpfs is not allowed here");
+    }
+    assert_status(open_sqlite(f.directory, &f.store, &f.error), SG_OK);
+    commit_ok(&f, writes, make_batch(writes, 1));
+
+    snprintf(filler, sizeof(filler), "%s/filler", f.directory);
+    cr_assert(fill_disk(filler));
+    enum sg_status status = SG_OK;
+    int64_t round = 1;
+    while (status == SG_OK && round < 200)
+        status = commit(&f, writes, make_batch(writes, ++round));
+    cr_assert(eq(int, (int)status, SG_STORE_FULL), "%s", f.error.message);
+    assert_status(commit(&f, writes, make_batch(writes, round)), SG_STORE_FULL);
+    cr_assert(eq(int, unlink(filler), 0));
+    commit_ok(&f, writes, make_batch(writes, round));
+
+    /* The log alone fills it again; then there is room for neither a checkpoint nor a commit, and what was committed is there. */
+    for (status = SG_OK; status == SG_OK && round < 400;)
+        status = commit(&f, writes, make_batch(writes, ++round));
+    cr_assert(eq(int, (int)status, SG_STORE_FULL), "%s", f.error.message);
+    struct sg_buf text = {0};
+    sg_buf_printf(&text, "%lld:#%lld:n:-:-:-:- ", (long long)round - 1, (long long)((round - 1) % 7));
+    sg_buf_byte(&text, '\0');
+    assert_text(scan(&f, SG_KIND_EVENT), text.ptr);
+    fixture_reopen(&f);
+    assert_text(scan(&f, SG_KIND_EVENT), text.ptr);
+    sg_buf_free(&text);
+    fixture_close(&f);
+    unmount_small_disk(f.directory);
+}
+
+Test(store_faults, full_disk_is_named_when_a_store_cannot_be_made)
+{
+    struct fixture f = {0};
+    char filler[300];
+    make_directory(f.directory);
+    if (!mount_small_disk(f.directory)) {
+        remove_directory(f.directory);
+        cr_skip_test("mounting a tmpfs is not allowed here");
+    }
+    snprintf(filler, sizeof(filler), "%s/filler", f.directory);
+    cr_assert(fill_disk(filler));
+
+    assert_status(open_sqlite(f.directory, &f.store, &f.error), SG_STORE_FULL);
+    cr_assert(eq(int, unlink(filler), 0));
+    assert_status(open_sqlite(f.directory, &f.store, &f.error), SG_OK);
+
+    fixture_close(&f);
+    unmount_small_disk(f.directory);
 }
 
 Test(store_faults, opening_fails_cleanly_at_every_call)

@@ -9,7 +9,7 @@
 
 #include <stepgate/store.h>
 
-#define SG_STORE_MAGIC        0x53745265u
+#define SG_STORE_MAGIC 0x53745265u
 #define SG_STORE_READER_MAGIC 0x53745264u
 
 struct sg_store_backend {

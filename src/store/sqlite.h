@@ -22,7 +22,7 @@
 #define SG_DEFAULT_STORE_READER_CACHE_BYTES (2LL * 1024 * 1024)
 /* Large enough that a hot page is written back once for hundreds of commits, small enough to recover in a fraction of a second. */
 #define SG_DEFAULT_STORE_WAL_BYTES (32LL * 1024 * 1024)
-#define SG_DEFAULT_STORE_BUSY_MS   5000
+#define SG_DEFAULT_STORE_BUSY_MS 5000
 
 struct sg_sqlite_store {
     struct sg_store base;

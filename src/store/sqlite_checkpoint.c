@@ -29,7 +29,7 @@
 #define FAR_OVER_LIMIT 4
 /* How long a commit may be held up for readers: about what a slow sync takes. */
 #define READERS_WAIT_MS 50
-#define BUSY_SLEEP_NS   500000L
+#define BUSY_SLEEP_NS 500000L
 
 static enum sg_status checkpoint(struct sg_sqlite_store *store, int mode, int *left_frames, bool *is_held, struct sg_error *error);
 

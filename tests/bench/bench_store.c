@@ -26,12 +26,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RUNS            100
-#define STEPS_PER_RUN   5
-#define MEMO_BYTES      200
-#define EVENT_BYTES     200
+#define RUNS 100
+#define STEPS_PER_RUN 5
+#define MEMO_BYTES 200
+#define EVENT_BYTES 200
 #define WRITES_PER_STEP 5
-#define BATCH_MAX       64
+#define BATCH_MAX 64
 
 struct run {
     struct sg_id id;
@@ -325,10 +325,10 @@ static void measure_reads(struct bench *bench, int rounds)
 
 /* ---- a while of everything ---- */
 
-#define SUSTAINED_S           5.0
-#define SUSTAINED_BATCH       16
+#define SUSTAINED_S 5.0
+#define SUSTAINED_BATCH 16
 #define SUSTAINED_COMMITS_MAX 100000
-#define HOUSEKEEPING_NS       20000000L
+#define HOUSEKEEPING_NS 20000000L
 
 struct crowd {
     struct bench *bench;

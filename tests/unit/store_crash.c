@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KILLS            15
-#define ROWS_PER_BATCH   5
+#define KILLS 15
+#define ROWS_PER_BATCH 5
 #define ACKNOWLEDGED_MAX 60
 
 static void commit_for_ever(const char *directory, int64_t first, int acknowledge)

@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BATCHES    60
+#define BATCHES 60
 #define WRITES_MAX 12
-#define READS      25
-#define BYTES_MAX  8
+#define READS 25
+#define BYTES_MAX 8
 
 /* Kinds of every make: INT key, ID and TEXT keys, with indexes and without. */
 static const enum sg_kind kinds[] = {SG_KIND_EVENT, SG_KIND_MEMO, SG_KIND_IDEMPOTENCY, SG_KIND_SETTING, SG_KIND_GATE, SG_KIND_RUN};

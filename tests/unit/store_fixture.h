@@ -75,7 +75,7 @@ enum sg_status show(void *context, const struct sg_record *record);
 const char *scan(struct fixture *f, enum sg_kind kind);
 const char *read_all(struct fixture *f, const struct sg_query *query);
 
-#define assert_text(actual, expected)   cr_assert(eq(str, (char *)(actual), (char *)(expected)))
+#define assert_text(actual, expected) cr_assert(eq(str, (char *)(actual), (char *)(expected)))
 #define assert_status(actual, expected) cr_assert(eq(int, (int)(actual), (int)(expected)))
 
 #endif

@@ -463,7 +463,7 @@ Test(store_wal, snapshot_holds_the_log_only_while_it_lasts)
 /* ---- threads ---- */
 
 #define THREAD_COMMITS 300
-#define PAIR_ROWS      4
+#define PAIR_ROWS 4
 
 struct crowd {
     struct fixture *f;

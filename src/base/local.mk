@@ -20,6 +20,7 @@ src_base_libbase_la_SOURCES = \
 	src/base/log.c src/base/log.h \
 	src/base/map.c src/base/map.h \
 	src/base/os_random.c src/base/random.h \
+	src/base/os_zone.c src/base/os_zone.h \
 	src/base/rng.c src/base/rng.h \
 	src/base/seed.c src/base/seed.h \
 	src/base/str.c \

@@ -1,1 +1,32 @@
-# The cel room joins the build here; see Makefile.am.
+# The cel room: expressions. regex.cc is the only C++ in the tree.
+noinst_LTLIBRARIES += src/cel/libcel.la
+ROOM_LIBS += src/cel/libcel.la
+src_cel_libcel_la_SOURCES = \
+	include/stepgate/cel.h \
+	src/cel/arithmetic.c \
+	src/cel/build.c src/cel/build.h \
+	src/cel/call.c \
+	src/cel/casemap.def src/cel/deviations.def \
+	src/cel/check.c src/cel/check.h \
+	src/cel/convert.c \
+	src/cel/eval.c src/cel/eval.h \
+	src/cel/extra.c \
+	src/cel/function.c src/cel/function.h src/cel/functions.def \
+	src/cel/json.c src/cel/json.h \
+	src/cel/lex.c src/cel/lex.h \
+	src/cel/literal.c \
+	src/cel/node.h \
+	src/cel/number.c src/cel/number.h \
+	src/cel/parse.c src/cel/parse.h \
+	src/cel/policy.c \
+	src/cel/problem.c src/cel/problem.h \
+	src/cel/program.c \
+	src/cel/regex.cc src/cel/regex.h \
+	src/cel/resolve.c src/cel/resolve.h \
+	src/cel/text.c \
+	src/cel/time.c src/cel/time.h \
+	src/cel/unparse.c src/cel/unparse.h \
+	src/cel/utf8.h \
+	src/cel/value.c src/cel/value.h \
+	src/cel/vectors.c src/cel/vectors.h \
+	src/cel/zone.c

@@ -15,7 +15,10 @@
 static void status_hook(void *context, struct sg_server_status *status);
 static void metrics_hook(void *context, struct sg_buf *out);
 static enum sg_status sync_hook(void *context, struct sg_str url, struct sg_error *error);
-static void registered_hook(void *context, struct sg_str url, struct sg_str app_name);
+static void places_hook(void *context, void (*visit)(void *visit_context, const struct sg_sync_place *place), void *visit_context);
+static void registered_hook(void *context, struct sg_str app_name, struct sg_str announced_url);
+static bool configured_url_hook(void *context, struct sg_str app_name, struct sg_str announced_url, struct sg_arena *arena,
+                                struct sg_str *configured);
 static void start_options_hook(void *context, struct sg_buf *out);
 
 struct sg_server_hooks sg_node_hooks(struct sg_node *node)
@@ -24,7 +27,9 @@ struct sg_server_hooks sg_node_hooks(struct sg_node *node)
                                     .status = status_hook,
                                     .metrics = metrics_hook,
                                     .sync = sync_hook,
+                                    .places = places_hook,
                                     .registered = registered_hook,
+                                    .configured_url = configured_url_hook,
                                     .start_options = start_options_hook};
 }
 
@@ -94,13 +99,31 @@ static enum sg_status sync_hook(void *context, struct sg_str url, struct sg_erro
     return sg_sync_request(sync, url, error);
 }
 
-static void registered_hook(void *context, struct sg_str url, struct sg_str app_name)
+static void places_hook(void *context, void (*visit)(void *visit_context, const struct sg_sync_place *place), void *visit_context)
 {
     struct sg_node *node = context;
     SG_CHECK(node, SG_NODE_MAGIC);
     struct sg_sync *sync = atomic_load(&node->sync);
     if (sync != NULL)
-        sg_sync_note_registration(sync, app_name, url);
+        sg_sync_visit(sync, visit, visit_context);
+}
+
+static void registered_hook(void *context, struct sg_str app_name, struct sg_str announced_url)
+{
+    struct sg_node *node = context;
+    SG_CHECK(node, SG_NODE_MAGIC);
+    struct sg_sync *sync = atomic_load(&node->sync);
+    if (sync != NULL)
+        sg_sync_note_registration(sync, app_name, announced_url);
+}
+
+static bool configured_url_hook(void *context, struct sg_str app_name, struct sg_str announced_url, struct sg_arena *arena,
+                                struct sg_str *configured)
+{
+    struct sg_node *node = context;
+    SG_CHECK(node, SG_NODE_MAGIC);
+    struct sg_sync *sync = atomic_load(&node->sync);
+    return sync != NULL && sg_sync_configured_url(sync, app_name, announced_url, arena, configured);
 }
 
 /* reference/03 §2.1: what does not exist here has the value that the reference server shows by default. */

@@ -92,11 +92,12 @@ enum sg_status sg_node_create(const struct sg_node_options *options, struct sg_n
     if (status == SG_OK)
         status = sg_housekeeping_start(node->housekeeping, node->committer, error);
     if (status == SG_OK) {
+        /* The sync first, so that the server knows the configured URLs from its first registration on; the port takes connections already. */
         atomic_store(&node->state, SG_SERVER_READY);
-        status = sg_server_start(node->server, error);
+        status = open_sync(node, error);
     }
     if (status == SG_OK)
-        status = open_sync(node, error);
+        status = sg_server_start(node->server, error);
     if (first != NULL)
         sg_batch_free(first);
     if (status != SG_OK) {

@@ -1,1 +1,12 @@
-# Unit tests of the node room; see Makefile.am.
+# Unit tests of the node room, and of the pool of readers.
+check_PROGRAMS += tests/unit/node_test
+UNIT_TESTS += tests/unit/node_test
+tests_unit_node_test_SOURCES = \
+	tests/unit/node_clock.c \
+	tests/unit/node_committer.c \
+	tests/unit/node_fixture.h \
+	tests/unit/node_inbox.c \
+	tests/unit/node_lookup.c \
+	tests/unit/node_pool.c
+tests_unit_node_test_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_node_test_LDADD = $(ALL_ROOM_LIBS) $(TEST_LIBS)

@@ -42,9 +42,12 @@
 #define SG_DEFAULT_EVENTS_PAGE 20         /* reference/03 §3.2 */
 #define SG_DEFAULT_EVENTS_WINDOW_MS (3600LL * 1000) /* reference/03 §3.2 */
 #define SG_LIMIT_EVENTS_SCANNED 5000      /* ours: rows that one list query looks at, matching or not */
+#define SG_EVENTS_CLOCK_SLACK_MS (24LL * 3600 * 1000) /* ours: ids carry the clock of the sender, which may be wrong by so much */
 #define SG_LIMIT_RUNS_PER_EVENT 1000      /* ours: one run a function; nobody has more functions on one event */
 #define SG_LIMIT_JOBS_PAGE 10             /* reference/03 §3.3 */
 #define SG_LIMIT_JOBS_SCANNED 10000       /* ours: jobs have no index by run */
+#define SG_LIMIT_CATALOG_ROWS 50000     /* ours: apps, and versions of functions, that one answer looks at */
+#define SG_LIMIT_ADMIN_OUTPUT_BYTES (256 * 1024) /* ours: outputs of steps in one answer of /v1/admin/runs */
 #define SG_LIMIT_PAGE_RUNS 20             /* ours: recent runs on the status page */
 
 #define SG_RETRY_AFTER_S 1 /* what 429 and 503 ask for: queues empty within a second or the trouble is larger */

@@ -265,10 +265,9 @@ static enum sg_status decode_one(struct decoder *decoder, struct sg_str value, s
         return no_memory(decoder->error);
     if (event->is_id_fresh)
         return SG_OK;
-    uint8_t hash[SG_SHA256_BYTES];
-    if (!sg_sha256(id, hash))
-        return no_memory(decoder->error);
-    memcpy(event->key.bytes, hash, sizeof(event->key.bytes));
+    event->key = sg_event_key(id);
+    if (sg_id_is_null(event->key))
+        return no_memory(decoder->error); /* libcrypto fails for no other reason */
     return SG_OK;
 }
 

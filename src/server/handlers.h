@@ -28,9 +28,11 @@ void sg_handle_run_jobs(struct sg_request *request);
 void sg_handle_events_list(struct sg_request *request);
 void sg_handle_event_get(struct sg_request *request);
 void sg_handle_event_runs(struct sg_request *request);
+/* admin_run.c */
+void sg_handle_admin_run(struct sg_request *request);
+void sg_handle_admin_why(struct sg_request *request);
 /* admin.c */
 void sg_handle_app_functions(struct sg_request *request);
-void sg_handle_admin_run(struct sg_request *request);
 void sg_handle_admin_apps(struct sg_request *request);
 void sg_handle_admin_sync(struct sg_request *request);
 /* page.c */

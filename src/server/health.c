@@ -12,7 +12,6 @@
 #include "server/handlers.h"
 #include "server/internal.h"
 #include "server/respond.h"
-#include "store/pool.h"
 
 void sg_handle_health(struct sg_request *request)
 {
@@ -98,7 +97,6 @@ void sg_handle_metrics(struct sg_request *request)
     gauge(out, "http_connections", "Open connections.", atomic_load(&counters->connections));
     gauge(out, "http_waiting", "Requests that wait for their commit or read.", sg_server_waiting(server));
     gauge(out, "http_body_bytes", "Bytes of request bodies in memory.", atomic_load(&server->body_bytes_held));
-    gauge(out, "store_reads_waiting", "Reads that wait for a reader thread.", sg_store_pool_waiting(server->pool));
     if (server->hooks.metrics != NULL)
         server->hooks.metrics(server->hooks.context, out);
 }

@@ -48,6 +48,7 @@
 #define SG_LIMIT_JOBS_SCANNED 10000       /* ours: jobs have no index by run */
 #define SG_LIMIT_CATALOG_ROWS 50000     /* ours: apps, and versions of functions, that one answer looks at */
 #define SG_LIMIT_ADMIN_OUTPUT_BYTES (256 * 1024) /* ours: outputs of steps in one answer of /v1/admin/runs */
+#define SG_LIMIT_ADMIN_ATTEMPTS 200         /* ours: the latest calls of a run */
 #define SG_LIMIT_PAGE_RUNS 20             /* ours: recent runs on the status page */
 
 #define SG_RETRY_AFTER_S 1 /* what 429 and 503 ask for: queues empty within a second or the trouble is larger */

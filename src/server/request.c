@@ -41,6 +41,7 @@ struct sg_request *sg_request_create(struct sg_server *server, struct MHD_Connec
     sg_arena_init(&request->arena);
     sg_buf_init(&request->body);
     sg_buf_init(&request->response.body);
+    sg_buf_init(&request->reply_text);
     return request;
 }
 
@@ -54,6 +55,7 @@ void sg_request_release(struct sg_request *request)
     sg_arena_free(&request->arena);
     sg_buf_free(&request->body);
     sg_buf_free(&request->response.body);
+    sg_buf_free(&request->reply_text);
     request->magic = 0;
     sg_free(request);
 }
@@ -156,8 +158,10 @@ static bool wait_end(struct sg_request *request, const struct sg_reply *reply)
     pthread_mutex_lock(&server->lock);
     bool is_mine = request->wait == SG_WAIT_PENDING;
     if (is_mine) {
-        if (reply != NULL)
+        if (reply != NULL) {
             request->reply = *reply;
+            request->reply.text = sg_buf_str(&request->reply_text);
+        }
         request->wait = SG_WAIT_DONE;
         sg_watch_enter_locked(server, request->peer, SG_PHASE_SEND);
         request->peer->request = NULL;
@@ -185,6 +189,8 @@ static void request_reply(struct sg_client *client, const struct sg_reply *reply
     struct sg_request *request = (struct sg_request *)client;
 
     SG_CHECK(request, SG_REQUEST_MAGIC);
+    /* Its bytes are gone when this returns. Whoever is late does not look at them. */
+    sg_buf_append(&request->reply_text, reply->text);
     if (wait_end(request, reply))
         MHD_resume_connection(request->connection);
     wait_settle(request);

@@ -87,6 +87,7 @@ struct sg_request {
     sg_request_on_reply on_reply;
     sg_request_on_read on_read;
     struct sg_reply reply;
+    struct sg_buf reply_text; /* the bytes of reply.text */
     void (*on_late)(struct sg_request *request, struct sg_response *response); /* instead of the 503 for a wait that took too long */
 };
 

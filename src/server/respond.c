@@ -182,6 +182,14 @@ void sg_json_member_time(struct sg_buf *out, const char *key, int64_t unix_ms)
     sg_json_member_str(out, key, (struct sg_str){text, len});
 }
 
+void sg_json_member_moment(struct sg_buf *out, const char *key, int64_t unix_ms)
+{
+    if (unix_ms > 0)
+        sg_json_member_time(out, key, unix_ms);
+    else
+        sg_json_member_raw(out, key, SG_STR_NULL);
+}
+
 void sg_json_member_raw(struct sg_buf *out, const char *key, struct sg_str json)
 {
     member(out, key);

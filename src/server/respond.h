@@ -37,6 +37,7 @@ void sg_json_member_ulid(struct sg_buf *out, const char *key, struct sg_id id);
 void sg_json_member_uuid(struct sg_buf *out, const char *key, struct sg_id id);
 void sg_json_member_int(struct sg_buf *out, const char *key, int64_t number);
 void sg_json_member_time(struct sg_buf *out, const char *key, int64_t unix_ms); /* RFC 3339 */
+void sg_json_member_moment(struct sg_buf *out, const char *key, int64_t unix_ms); /* null for 0: not yet */
 void sg_json_member_raw(struct sg_buf *out, const char *key, struct sg_str json); /* null if empty */
 
 #endif

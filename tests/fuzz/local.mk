@@ -1,1 +1,22 @@
-# tests/fuzz joins the build here; see Makefile.am.
+# Fuzzers: programs with LLVMFuzzerTestOneInput, built when configured with --enable-fuzz; `make fuzz` runs them all.
+# A corpus to start from may lie in tests/fuzz/corpus/<name>.
+if ENABLE_FUZZ
+FUZZERS += tests/fuzz/fuzz_json tests/fuzz/fuzz_duration tests/fuzz/fuzz_signature tests/fuzz/fuzz_key
+endif
+EXTRA_PROGRAMS += tests/fuzz/fuzz_json tests/fuzz/fuzz_duration tests/fuzz/fuzz_signature tests/fuzz/fuzz_key
+
+tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c
+tests_fuzz_fuzz_json_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_json_LDADD = src/json/libjson.la src/base/libbase.la $(DEP_LIBS)
+
+tests_fuzz_fuzz_duration_SOURCES = tests/fuzz/fuzz_duration.c
+tests_fuzz_fuzz_duration_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_duration_LDADD = src/base/libbase.la $(DEP_LIBS)
+
+tests_fuzz_fuzz_signature_SOURCES = tests/fuzz/fuzz_signature.c
+tests_fuzz_fuzz_signature_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_signature_LDADD = src/crypto/libcrypto_room.la src/base/libbase.la $(DEP_LIBS)
+
+tests_fuzz_fuzz_key_SOURCES = tests/fuzz/fuzz_key.c
+tests_fuzz_fuzz_key_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_key_LDADD = src/crypto/libcrypto_room.la src/base/libbase.la $(DEP_LIBS)

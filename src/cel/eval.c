@@ -426,14 +426,14 @@ struct sg_cel_value sg_cel_eval_node(struct sg_cel_eval *eval, const struct sg_c
 }
 
 struct sg_cel_value sg_cel_run(const struct sg_cel_tree *tree, const struct sg_cel_node *node, const struct sg_cel_value *constants,
-                               const struct sg_cel_scope *scope, struct sg_arena *arena)
+                               const struct sg_cel_scope *scope, struct sg_arena *arena, int64_t *steps)
 {
     struct sg_cel_value locals[LOCALS_INLINE];
     struct sg_cel_eval eval = {.constants = constants != NULL ? constants : tree->constants,
                                .scope = scope,
                                .arena = arena,
                                .locals = locals,
-                               .steps = SG_LIMIT_CEL_STEPS};
+                               .steps = *steps};
     if (tree->local_count > LOCALS_INLINE) {
         eval.locals = sg_arena_alloc(arena, tree->local_count * sizeof(*eval.locals));
         if (eval.locals == NULL)
@@ -441,5 +441,6 @@ struct sg_cel_value sg_cel_run(const struct sg_cel_tree *tree, const struct sg_c
     }
     struct sg_cel_value result = sg_cel_eval_node(&eval, node);
     sg_cel_regex_free(eval.regex);
+    *steps = eval.steps;
     return result;
 }

@@ -5,11 +5,11 @@
 #include "cel/function.h"
 
 /*
- * Evaluates `node` of `tree` with the given constants (NULL: the tree's own) in a scope. The result may be UNKNOWN, an ERROR
- * or an ABORT; what becomes of those is the caller's business.
+ * Evaluates `node` of `tree` with the given constants (NULL: the tree's own) in a scope, within *steps, which are lowered by
+ * what it took. The result may be UNKNOWN, an ERROR or an ABORT; what becomes of those is the caller's business.
  */
 struct sg_cel_value sg_cel_run(const struct sg_cel_tree *tree, const struct sg_cel_node *node, const struct sg_cel_value *constants,
-                               const struct sg_cel_scope *scope, struct sg_arena *arena);
+                               const struct sg_cel_scope *scope, struct sg_arena *arena, int64_t *steps);
 
 /* Internal to the evaluator: eval.c and call.c. */
 struct sg_cel_value sg_cel_eval_node(struct sg_cel_eval *eval, const struct sg_cel_node *node);

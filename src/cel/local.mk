@@ -12,6 +12,7 @@ src_cel_libcel_la_SOURCES = \
 	src/cel/eval.c src/cel/eval.h \
 	src/cel/extra.c \
 	src/cel/function.c src/cel/function.h src/cel/functions.def \
+	src/cel/interpolate.c \
 	src/cel/json.c src/cel/json.h \
 	src/cel/lex.c src/cel/lex.h \
 	src/cel/literal.c \

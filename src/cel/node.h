@@ -42,6 +42,9 @@ enum sg_cel_macro {
 
 #define SG_CEL_NO_LOCAL UINT16_MAX
 
+/* An interpolated expression may hold values of the event as literals, which add to its depth (unparse.c). */
+#define SG_CEL_STORED_DEPTH_MAX (SG_LIMIT_CEL_DEPTH + 64)
+
 /* What an identifier that is not a loop variable names. */
 enum sg_cel_variable {
     SG_CEL_V_EVENT,

@@ -26,6 +26,7 @@ struct parser {
     struct sg_cel_tokens tokens;
     size_t next;
     size_t depth;
+    size_t depth_max;
     struct sg_cel_builder *builder;
     struct sg_arena *scratch;
     struct sg_cel_problems *problems;
@@ -120,7 +121,7 @@ static bool nodes_add(struct parser *parser, struct nodes *nodes, struct sg_cel_
 static struct sg_cel_node *finish(struct parser *parser, struct sg_cel_node *node)
 {
     sg_cel_build_finish(node);
-    if (node->depth <= SG_LIMIT_CEL_DEPTH)
+    if (node->depth <= parser->depth_max)
         return node;
     sg_cel_problem_add(parser->problems, node->position, "max recursion depth exceeded");
     return NULL;
@@ -535,8 +536,8 @@ static struct sg_cel_node *parse_conditional(struct parser *parser)
 
 static struct sg_cel_node *parse_expr(struct parser *parser)
 {
-    if (parser->depth == SG_LIMIT_CEL_DEPTH) {
-        sg_cel_problem_add(parser->problems, peek(parser)->position, "expression recursion limit exceeded: %d", SG_LIMIT_CEL_DEPTH);
+    if (parser->depth == parser->depth_max) {
+        sg_cel_problem_add(parser->problems, peek(parser)->position, "expression recursion limit exceeded: %zu", parser->depth_max);
         return NULL;
     }
     parser->depth++;
@@ -563,7 +564,7 @@ struct sg_cel_node *sg_cel_parse(struct sg_str text, const struct sg_cel_parse_o
     if (!is_small_enough(text, options, problems))
         return NULL;
 
-    struct parser parser = {.text = text, .builder = builder, .scratch = options->scratch, .problems = problems};
+    struct parser parser = {.text = text, .builder = builder, .scratch = options->scratch, .depth_max = options->depth_max, .problems = problems};
     if (sg_cel_lex(text, options->is_lenient, options->scratch, &parser.tokens, problems) != SG_OK) {
         problems->is_out_of_memory = true;
         return NULL;

@@ -8,6 +8,7 @@
 struct sg_cel_parse_options {
     bool is_lenient;        /* unknown escapes, see sg_cel_lex */
     size_t code_points_max; /* 0: no limit */
+    size_t depth_max;
     struct sg_arena *scratch; /* for what is not needed afterwards */
 };
 

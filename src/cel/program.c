@@ -136,6 +136,7 @@ static bool build(struct sg_cel_program *program, enum sg_cel_check check, struc
     bool is_stored = check == SG_CEL_CHECK_STORED;
     const struct sg_cel_parse_options options = {.is_lenient = check == SG_CEL_CHECK_PARSE || is_stored,
                                                  .code_points_max = is_stored ? 0 : SG_LIMIT_CEL_CODE_POINTS,
+                                                 .depth_max = is_stored ? SG_CEL_STORED_DEPTH_MAX : SG_LIMIT_CEL_DEPTH,
                                                  .scratch = scratch};
     size_t bad;
     if (!is_utf8(program->text, &bad)) {
@@ -324,7 +325,8 @@ enum sg_status sg_cel_evaluate(const struct sg_cel_program *program, const struc
                                struct sg_cel_value *value, struct sg_error *error)
 {
     SG_CHECK(program, SG_CEL_PROGRAM_MAGIC);
-    *value = sg_cel_run(&program->tree, program->tree.root, NULL, scope, arena);
+    int64_t steps = SG_LIMIT_CEL_STEPS;
+    *value = sg_cel_run(&program->tree, program->tree.root, NULL, scope, arena, &steps);
     return sg_cel_settle(value, error);
 }
 

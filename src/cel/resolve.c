@@ -290,8 +290,8 @@ static void place_paths(struct resolver *resolver, struct sg_cel_node *node)
 
 bool sg_cel_resolve(struct sg_cel_node *root, struct sg_cel_builder *builder, struct sg_arena *scratch, uint32_t *local_count)
 {
-    struct sg_str locals[SG_LIMIT_CEL_DEPTH + 1]; /* comprehensions nest at most as deep as the tree */
-    assert(root->depth <= SG_LIMIT_CEL_DEPTH);
+    struct sg_str locals[SG_CEL_STORED_DEPTH_MAX + 1]; /* comprehensions nest at most as deep as the tree */
+    assert(root->depth <= SG_CEL_STORED_DEPTH_MAX);
     struct resolver resolver = {.builder = builder, .scratch = scratch, .locals = locals};
     resolve_names(&resolver, root);
     track(&resolver, root);

@@ -13,9 +13,6 @@
 #include "cel/utf8.h"
 #include "cel/value.h"
 #include <stepgate/json.h>
-#include <stepgate/limits.h>
-
-#define VALUE_DEPTH_MAX (SG_LIMIT_CEL_DEPTH + SG_LIMIT_JSON_DEPTH + 8)
 
 struct frame {
     const struct sg_cel_value *value;
@@ -151,12 +148,12 @@ void sg_cel_value_key(const struct sg_cel_value *value, struct sg_buf *out)
         append_scalar_key(out, value, false);
         return;
     }
-    struct frame stack[VALUE_DEPTH_MAX];
-    uint32_t last[VALUE_DEPTH_MAX]; /* of each frame: the entry that was written last, for maps that are not sorted */
+    struct frame stack[SG_CEL_VALUE_DEPTH_MAX];
+    uint32_t last[SG_CEL_VALUE_DEPTH_MAX]; /* of each frame: the entry that was written last, for maps that are not sorted */
     size_t depth = 0;
     do {
         if (is_container(value)) {
-            assert(depth < VALUE_DEPTH_MAX);
+            assert(depth < SG_CEL_VALUE_DEPTH_MAX);
             sg_buf_append(out, value->kind == SG_CEL_LIST ? SG_STR("[") : SG_STR("map["));
             last[depth] = UINT32_MAX;
             stack[depth++] = (struct frame){.value = value};
@@ -298,11 +295,11 @@ static const struct sg_cel_value *next_literal_item(struct frame *frame, print_s
 
 static void print_value(const struct sg_cel_value *value, print_scalar_function *scalar, struct sg_buf *out)
 {
-    struct frame stack[VALUE_DEPTH_MAX];
+    struct frame stack[SG_CEL_VALUE_DEPTH_MAX];
     size_t depth = 0;
     do {
         if (is_container(value)) {
-            assert(depth < VALUE_DEPTH_MAX);
+            assert(depth < SG_CEL_VALUE_DEPTH_MAX);
             sg_buf_byte(out, value->kind == SG_CEL_LIST ? '[' : '{');
             stack[depth++] = (struct frame){.value = value};
         } else {

@@ -13,9 +13,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include <stepgate/limits.h>
-
-#define VALUE_DEPTH_MAX (SG_LIMIT_CEL_DEPTH + SG_LIMIT_JSON_DEPTH + 8)
 
 const char *sg_cel_kind_name(enum sg_cel_kind kind)
 {
@@ -184,7 +181,7 @@ struct pair {
 struct equality {
     int64_t *steps;
     size_t depth;
-    struct pair stack[VALUE_DEPTH_MAX];
+    struct pair stack[SG_CEL_VALUE_DEPTH_MAX];
 };
 
 static bool is_container(const struct sg_cel_value *value)
@@ -262,7 +259,7 @@ static bool equal_containers(struct equality *equality, const struct sg_cel_valu
                 is_equal = false;
                 break;
             }
-            assert(equality->depth < VALUE_DEPTH_MAX);
+            assert(equality->depth < SG_CEL_VALUE_DEPTH_MAX);
             equality->stack[equality->depth++] = (struct pair){.a = a, .b = b};
         } else if (!are_scalars_equal(a, b, equality->steps)) {
             is_equal = false;

@@ -3,6 +3,10 @@
 #define STEPGATE_CEL_VALUE_H
 
 #include <stepgate/cel.h>
+#include <stepgate/limits.h>
+
+/* How deep values can nest: literals of an expression around JSON, twice because an interpolated text is read again. */
+#define SG_CEL_VALUE_DEPTH_MAX (SG_LIMIT_JSON_DEPTH + 2 * SG_LIMIT_CEL_DEPTH)
 
 /* `detail` of a map: all keys are strings, in order, none twice. */
 enum { SG_CEL_MAP_IS_SORTED = 1 };

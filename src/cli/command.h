@@ -7,6 +7,7 @@
 int sg_command_serve(struct sg_options *options); /* dev, start */
 int sg_command_send(struct sg_options *options);
 int sg_command_run(struct sg_options *options);
+int sg_command_why(struct sg_options *options);
 int sg_command_doctor(struct sg_options *options);
 int sg_command_cel(struct sg_options *options);
 

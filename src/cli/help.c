@@ -17,6 +17,7 @@ static const char overview[] =
     "  start    a server for production: needs a signing key and an event key\n"
     "  send     sends an event:                 stepgate send shop/order.placed '{\"id\":7}' --follow\n"
     "  run      shows a run and its steps:      stepgate run 01J... --follow\n"
+    "  why      tells what a run waits for:    stepgate why 01J...\n"
     "  doctor   tells what is wrong with a running stepgate and its apps; exit code 0: nothing\n"
     "  cel      evaluates an expression:        stepgate cel 'event.data.n > 3' --event '{\"data\":{\"n\":4}}'\n"
     "  version  prints the version\n"
@@ -67,6 +68,9 @@ void sg_help_print(int command, FILE *out)
         break;
     case SG_COMMAND_RUN:
         fputs("Usage: stepgate run ID [flags]\n\nShows a run and its steps.\n", out);
+        break;
+    case SG_COMMAND_WHY:
+        fputs("Usage: stepgate why ID [flags]\n\nTells what holds a run and what will move it next.\n", out);
         break;
     case SG_COMMAND_DOCTOR:
         fputs("Usage: stepgate doctor [flags]\n\nAsks a running stepgate how it and its apps are. Exit code 0: well; 1: see what it prints.\n", out);

@@ -28,7 +28,8 @@ struct command {
 static const struct command commands[] = {
     {"dev", SG_COMMAND_DEV, sg_command_serve},          {"start", SG_COMMAND_START, sg_command_serve},
     {"send", SG_COMMAND_SEND, sg_command_send},         {"run", SG_COMMAND_RUN, sg_command_run},
-    {"doctor", SG_COMMAND_DOCTOR, sg_command_doctor},   {"cel", SG_COMMAND_CEL, sg_command_cel},
+    {"why", SG_COMMAND_WHY, sg_command_why},            {"doctor", SG_COMMAND_DOCTOR, sg_command_doctor},
+    {"cel", SG_COMMAND_CEL, sg_command_cel},
 };
 
 static const struct command *find_command(const char *name);

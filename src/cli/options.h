@@ -17,7 +17,8 @@ enum sg_command {
     SG_COMMAND_SEND = 4,
     SG_COMMAND_RUN = 8,
     SG_COMMAND_DOCTOR = 16,
-    SG_COMMAND_CEL = 32
+    SG_COMMAND_CEL = 32,
+    SG_COMMAND_WHY = 64
 };
 
 enum sg_option_id {

@@ -1,0 +1,192 @@
+/*
+ * One call under way.
+ *
+ * The model. Begin: the body is assembled from the store, signed with the time of this attempt, and given to the HTTP exchange with the headers of
+ * reference/01 §2.1. End: what came back, or what libcurl says went wrong, becomes the one message that the engine gets for this call.
+ *
+ * A call that cannot be made at all (its URL is nonsense, a memo is missing in the store) is answered too, by us.
+ */
+#include "sdk/call.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "sdk/answer.h"
+#include "sdk/body.h"
+
+#define TRANSFER_MAGIC  0x74726661u
+#define BODY_BYTES_KEPT (256 * 1024) /* a larger buffer is given back after the call */
+
+struct sg_transfer *sg_transfer_create(size_t response_bytes_max)
+{
+    struct sg_transfer *transfer = sg_calloc(1, sizeof(*transfer));
+    if (transfer == NULL)
+        return NULL;
+    transfer->magic = TRANSFER_MAGIC;
+    sg_buf_init(&transfer->body);
+    if (sg_http_init(&transfer->http, response_bytes_max) != SG_OK) {
+        sg_free(transfer);
+        return NULL;
+    }
+    return transfer;
+}
+
+void sg_transfer_end(struct sg_transfer *transfer)
+{
+    SG_CHECK(transfer, TRANSFER_MAGIC);
+    if (transfer->call != NULL)
+        sg_call_free(transfer->call);
+    transfer->call = NULL;
+    transfer->app = NULL;
+    if (transfer->body.capacity > BODY_BYTES_KEPT)
+        sg_buf_free(&transfer->body);
+    sg_buf_clear(&transfer->body);
+    sg_http_reset(&transfer->http);
+}
+
+void sg_transfer_free(struct sg_transfer *transfer)
+{
+    if (transfer == NULL)
+        return;
+    sg_transfer_end(transfer);
+    sg_http_free(&transfer->http);
+    sg_buf_free(&transfer->body);
+    transfer->magic = 0;
+    sg_free(transfer);
+}
+
+/* ---- going out ---- */
+
+static void add_int(struct sg_http *http, const char *name, int64_t number)
+{
+    char digits[SG_JOB_ID_MAX + 1];
+    size_t at = 0;
+    if (number < 0) {
+        digits[at++] = '-';
+        number = -number;
+    }
+    size_t len = at + sg_job_id_format(number, digits + at);
+    sg_http_header(http, name, (struct sg_str){digits, len});
+}
+
+static enum sg_status add_headers(struct sg_transfer *transfer, struct sg_call_maker *maker, struct sg_id request_id)
+{
+    struct sg_http *http = &transfer->http;
+    const struct sg_call *call = transfer->call;
+    char text[SG_SIGNATURE_MAX + 1];
+
+    sg_http_header(http, "Content-Type", SG_STR("application/json"));
+    sg_http_header(http, "X-Inngest-Server-Kind", sg_str_from(maker->server_kind));
+    if (maker->key != NULL) {
+        size_t len = sg_signature_make(maker->key, sg_buf_str(&transfer->body), sg_http_wall_ms() / 1000, text);
+        if (len == 0)
+            return SG_SYSTEM;
+        sg_http_header(http, "X-Inngest-Signature", (struct sg_str){text, len});
+    }
+    sg_ulid_format(call->run_id, text);
+    sg_http_header(http, "X-Run-ID", sg_str_from(text));
+    add_int(http, "X-Inngest-Req-Version", call->request_version);
+    struct sg_arena arena;
+    sg_arena_init(&arena);
+    sg_http_header(http, "X-Inngest-Step-ID", call->target.len > 0 ? call->target : sg_call_step_id(call, &arena));
+    sg_arena_free(&arena);
+    sg_ulid_format(request_id, text);
+    sg_http_header(http, "X-Request-Id", sg_str_from(text));
+    add_int(http, "X-Inngest-Job-Id", call->job_id);
+    if (call->generation > 0)
+        add_int(http, "X-Inngest-Generation-Id", call->generation);
+    return SG_OK;
+}
+
+/* A step id goes into a header; what HTTP forbids there must not get through. */
+static bool is_header_text(struct sg_str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
+            return false;
+    return true;
+}
+
+enum sg_status sg_transfer_begin(struct sg_transfer *transfer, struct sg_call_maker *maker, struct sg_call *call, struct sg_error *error)
+{
+    SG_CHECK(transfer, TRANSFER_MAGIC);
+    SG_CHECK(call, SG_CALL_MAGIC);
+    assert(transfer->call == NULL);
+    transfer->call = call;
+    transfer->begun_at_ms = sg_http_monotonic_ms();
+    if (!is_header_text(call->target))
+        return sg_error_set(error, SG_BAD_RESPONSE, "the SDK named a step with an id that holds control characters: it cannot be asked for");
+
+    struct sg_id request_id = sg_ulid_generator_next(&maker->ulids, sg_http_wall_ms(), &maker->rng);
+    enum sg_status status = sg_body_assemble(maker->reader, call, request_id, &transfer->body, error);
+    if (status != SG_OK)
+        return status;
+    sg_call_url(call, &transfer->http.url);
+    status = add_headers(transfer, maker, request_id);
+    if (status != SG_OK)
+        return sg_error_set(error, status, "the call could not be signed");
+    status = sg_http_prepare(&transfer->http, "POST", sg_buf_str(&transfer->body), maker->call_timeout_ms, maker->connect_timeout_ms);
+    if (status != SG_OK)
+        return sg_error_set(error, status, "the call to %.*s could not be prepared", (int)(call->url.len > 200 ? 200 : call->url.len), call->url.ptr);
+    return SG_OK;
+}
+
+/* ---- coming back ---- */
+
+static struct sg_message *message_for(const struct sg_call *call)
+{
+    struct sg_message *message = sg_message_create(SG_MESSAGE_ANSWER);
+    if (message == NULL)
+        return NULL;
+    message->as.answer.run_id = call->run_id;
+    message->as.answer.job_id = call->job_id;
+    message->as.answer.generation = call->generation;
+    return message;
+}
+
+struct sg_message *sg_call_fail(const struct sg_call *call, enum sg_status status, const char *text)
+{
+    SG_CHECK(call, SG_CALL_MAGIC);
+    struct sg_message *message = message_for(call);
+    if (message == NULL)
+        return NULL;
+    struct sg_str words = sg_str_from(text != NULL && text[0] != '\0' ? text : sg_status_text(status));
+    if (sg_answer_fail("Error", NULL, words, &message->arena, &message->as.answer.answer) != SG_OK) {
+        sg_message_free(message);
+        return NULL;
+    }
+    return message;
+}
+
+struct sg_message *sg_transfer_answer(struct sg_transfer *transfer, const struct sg_call_maker *maker, CURLcode code)
+{
+    SG_CHECK(transfer, TRANSFER_MAGIC);
+    struct sg_http *http = &transfer->http;
+    struct sg_message *message = message_for(transfer->call);
+    if (message == NULL)
+        return NULL;
+    struct sg_answer *answer = &message->as.answer.answer;
+    enum sg_status status;
+    if (code == CURLE_OK) {
+        struct sg_answer_input input = {
+            .http_status = sg_http_status(http),
+            .headers = http->headers,
+            .body = sg_buf_str(&http->response),
+            .wall_now_ms = sg_http_wall_ms(),
+            .sent_bytes = (int64_t)transfer->body.len,
+            .key_fingerprint = maker->key != NULL ? maker->fingerprint : NULL,
+        };
+        status = sg_answer_decode(&input, &message->arena, answer);
+    } else {
+        struct sg_str detail;
+        enum sg_transport_failure failure = sg_http_failure(http, code, &message->arena, &detail);
+        status = detail.ptr == NULL ? SG_NO_MEMORY : sg_answer_transport_failure(failure, detail, &message->arena, answer);
+    }
+    if (status != SG_OK) {
+        sg_message_free(message);
+        return NULL;
+    }
+    answer->duration_ms = sg_http_monotonic_ms() - transfer->begun_at_ms;
+    return message;
+}

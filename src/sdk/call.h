@@ -1,0 +1,50 @@
+/* One call under way: assembled, signed, sent, decoded. The caller's threads own these and use them again and again. */
+#ifndef STEPGATE_SDK_CALL_H
+#define STEPGATE_SDK_CALL_H
+
+#include <stepgate/crypto.h>
+#include <stepgate/store.h>
+
+#include "base/list.h"
+#include "base/rng.h"
+#include "base/ulid.h"
+#include "sdk/http.h"
+
+/* What all calls of a thread share. */
+struct sg_call_maker {
+    struct sg_store_reader *reader;
+    const struct sg_signing_key *key; /* NULL: calls are not signed */
+    char fingerprint[SG_KEY_FINGERPRINT_LEN + 1];
+    const char *server_kind;
+    int64_t call_timeout_ms;
+    int64_t connect_timeout_ms;
+    struct sg_rng rng; /* for X-Request-Id */
+    struct sg_ulid_generator ulids;
+};
+
+struct sg_transfer {
+    uint32_t magic;
+    struct sg_http http;
+    struct sg_call *call; /* owned while under way */
+    struct sg_buf body;
+    int64_t begun_at_ms; /* monotonic */
+    void *app;           /* the caller's */
+    struct sg_list_node in_list;
+};
+
+struct sg_transfer *sg_transfer_create(size_t response_bytes_max);
+void sg_transfer_free(struct sg_transfer *transfer);
+
+/*
+ * Takes the call and makes the handle ready to go. Anything but SG_OK means that it will not go; `error` says why, sg_transfer_fail makes the answer of
+ * it.
+ */
+enum sg_status sg_transfer_begin(struct sg_transfer *transfer, struct sg_call_maker *maker, struct sg_call *call, struct sg_error *error);
+/* The message with the answer to a call that has ended with `code`; NULL if memory ran out. */
+struct sg_message *sg_transfer_answer(struct sg_transfer *transfer, const struct sg_call_maker *maker, CURLcode code);
+/* The message for a call that could not be made; NULL if memory ran out. */
+struct sg_message *sg_call_fail(const struct sg_call *call, enum sg_status status, const char *text);
+/* Forgets the call (which is freed) and large buffers. */
+void sg_transfer_end(struct sg_transfer *transfer);
+
+#endif

@@ -1,0 +1,736 @@
+/*
+ * The caller.
+ *
+ * The model. Each thread runs libcurl's event interface over an epoll of its own. A call arrives in the mailbox of the thread that its app belongs to,
+ * waits in the app's line, and goes out when the app and the thread have a connection left for it. Apps that have something to send and room to
+ * send it stand in a ring; each gets one call at a time, so an app with ten thousand calls does not delay one with a single call. When
+ * an exchange ends its answer is decoded here, in this thread, and posted.
+ *
+ * An answer is never lost: if the inbox cannot take it, or memory is short, it is kept and offered again.
+ *
+ * What it never does: retry a call (the engine decides that), look into the clock of the engine, or let one thread touch what another owns. Threads share
+ * the mailbox and a few counters, nothing else.
+ *
+ * libcurl may send a POST a second time by itself if a reused connection turns out to be dead before the first byte of an answer; calls are made
+ * at least once anyway.
+ */
+#include "sdk/caller.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/random.h"
+#include "sdk/call.h"
+
+#define CALLER_MAGIC           0x63616c72u
+#define CONNECTIONS_DEFAULT    1024
+#define CONNECT_TIMEOUT_MS     15000 /* reference/01 §7.8: TLS handshake */
+#define EVENTS_PER_WAIT        64
+#define REPOST_MS              10 /* ours: how soon an answer is offered again */
+#define TRANSFERS_KEPT         256 /* idle handles of a thread */
+#define ANSWERS_PER_TURN       64 /* then the sockets get a look again */
+
+/* The line of one app's calls. Exists while it has calls. */
+struct app_line {
+    struct sg_id id;
+    struct sg_call *first;
+    struct sg_call *last;
+    int in_flight;
+    struct sg_list_node in_ring;
+    bool is_in_ring;
+};
+
+struct caller_thread {
+    struct sg_caller *caller;
+    pthread_t thread;
+    bool is_running;
+    int epoll_fd;
+    int wake_fd;
+    CURLM *multi;
+    int64_t timer_at_ms; /* monotonic; INT64_MAX: none */
+    struct sg_call_maker maker;
+
+    pthread_mutex_t lock; /* of the mailbox */
+    struct sg_call *mail_first;
+    struct sg_call *mail_last;
+
+    struct sg_map lines; /* by app */
+    struct sg_list ring; /* lines that may send */
+    struct sg_list flying;
+    struct sg_list idle; /* transfers to be used again */
+    int idle_count;
+    int flying_count;
+    struct sg_message *unposted_first;
+    struct sg_message *unposted_last;
+    struct sg_call *unanswered; /* no memory for their answers yet */
+
+    atomic_llong waiting;
+    atomic_llong in_flight; /* until the answer is posted */
+    atomic_llong calls;
+    atomic_llong answers;
+    atomic_llong failures;
+    atomic_llong connections;
+    atomic_llong redirects;
+    atomic_llong unposted;
+};
+
+struct sg_caller {
+    uint32_t magic;
+    struct sg_caller_options options;
+    struct sg_signing_key key;
+    char server_kind[16];
+    atomic_bool is_draining;
+    atomic_bool is_stopping;
+    pthread_mutex_t idle_lock;
+    pthread_cond_t idle; /* something ended while draining */
+    int thread_count;
+    struct caller_thread *threads;
+};
+
+static void *thread_main(void *context);
+
+/* ---- starting and stopping ---- */
+
+static void thread_wake(struct caller_thread *thread)
+{
+    uint64_t one = 1;
+    ssize_t written;
+    do
+        written = write(thread->wake_fd, &one, sizeof(one));
+    while (written < 0 && errno == EINTR); /* EAGAIN: the counter is full, so the thread is awake */
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known);
+static int on_timer(CURLM *multi, long timeout_ms, void *context);
+
+static enum sg_status multi_create(struct caller_thread *thread, int connections_max)
+{
+    thread->multi = curl_multi_init();
+    if (thread->multi == NULL)
+        return SG_NO_MEMORY;
+    bool is_ok = curl_multi_setopt(thread->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK;
+    is_ok &= curl_multi_setopt(thread->multi, CURLMOPT_SOCKETDATA, thread) == CURLM_OK;
+    is_ok &= curl_multi_setopt(thread->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK;
+    is_ok &= curl_multi_setopt(thread->multi, CURLMOPT_TIMERDATA, thread) == CURLM_OK;
+    is_ok &= curl_multi_setopt(thread->multi, CURLMOPT_MAXCONNECTS, (long)connections_max) == CURLM_OK;
+    return is_ok ? SG_OK : SG_SYSTEM;
+}
+
+static enum sg_status thread_init(struct caller_thread *thread, struct sg_caller *caller, struct sg_error *error)
+{
+    thread->caller = caller;
+    thread->epoll_fd = -1;
+    thread->wake_fd = -1;
+    thread->timer_at_ms = INT64_MAX;
+    sg_map_init_ids(&thread->lines, offsetof(struct app_line, id));
+    thread->maker = (struct sg_call_maker){
+        .key = caller->options.key_count > 0 ? &caller->key : NULL,
+        .server_kind = caller->server_kind,
+        .call_timeout_ms = caller->options.call_timeout_ms,
+        .connect_timeout_ms = caller->options.connect_timeout_ms,
+    };
+    if (thread->maker.key != NULL)
+        sg_signing_key_fingerprint(thread->maker.key, thread->maker.fingerprint);
+    uint64_t seed;
+    if (!sg_random_bytes(&seed, sizeof(seed)))
+        return sg_error_set(error, SG_SYSTEM, "the system has no random numbers");
+    sg_rng_init(&thread->maker.rng, seed);
+    if (pthread_mutex_init(&thread->lock, NULL) != 0)
+        return sg_error_set(error, SG_SYSTEM, "a mutex cannot be made");
+
+    thread->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    thread->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = thread->wake_fd};
+    if (thread->epoll_fd < 0 || thread->wake_fd < 0 || epoll_ctl(thread->epoll_fd, EPOLL_CTL_ADD, thread->wake_fd, &event) != 0)
+        return sg_error_set(error, SG_SYSTEM, "the caller's epoll cannot be made: %s", strerror(errno));
+    if (multi_create(thread, caller->options.connections_max) != SG_OK)
+        return sg_error_set(error, SG_NO_MEMORY, "libcurl cannot be set up");
+    enum sg_status status = sg_store_reader_open(caller->options.store, &thread->maker.reader, error);
+    if (status != SG_OK)
+        return status;
+
+    /* Signals are the main thread's; SIGPIPE must not end the process when an app hangs up. */
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(&thread->thread, NULL, thread_main, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (code != 0)
+        return sg_error_set(error, SG_SYSTEM, "a caller thread cannot be started: %s", strerror(code));
+    thread->is_running = true;
+    return SG_OK;
+}
+
+enum sg_status sg_caller_create(const struct sg_caller_options *options, struct sg_caller **out, struct sg_error *error)
+{
+    *out = NULL;
+    enum sg_status status = sg_http_global_init(error);
+    if (status != SG_OK)
+        return status;
+    struct sg_caller *caller = sg_calloc(1, sizeof(*caller));
+    if (caller == NULL)
+        return sg_error_set(error, SG_NO_MEMORY, "out of memory");
+    caller->magic = CALLER_MAGIC;
+    caller->options = *options;
+    struct sg_caller_options *own = &caller->options;
+    own->threads = own->threads > 0 ? own->threads : 1;
+    own->connections_per_app_max = own->connections_per_app_max > 0 ? own->connections_per_app_max : SG_LIMIT_CONNECTIONS_PER_APP;
+    own->connections_max = own->connections_max > 0 ? own->connections_max : CONNECTIONS_DEFAULT;
+    own->call_timeout_ms = own->call_timeout_ms > 0 ? own->call_timeout_ms : SG_LIMIT_CALL_MS;
+    own->connect_timeout_ms = own->connect_timeout_ms > 0 ? own->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+    own->response_bytes_max = own->response_bytes_max > 0 ? own->response_bytes_max : SG_LIMIT_RESPONSE_BYTES;
+    if (own->key_count > 0)
+        caller->key = options->keys[0];
+    own->keys = NULL;
+    struct sg_str kind = sg_str_from(options->server_kind != NULL ? options->server_kind : "dev");
+    assert(kind.len < sizeof(caller->server_kind));
+    memcpy(caller->server_kind, kind.ptr, kind.len);
+    pthread_mutex_init(&caller->idle_lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&caller->idle, &attributes);
+    pthread_condattr_destroy(&attributes);
+
+    caller->threads = sg_calloc((size_t)own->threads, sizeof(*caller->threads));
+    status = caller->threads == NULL ? sg_error_set(error, SG_NO_MEMORY, "out of memory") : SG_OK;
+    while (status == SG_OK && caller->thread_count < own->threads) {
+        caller->thread_count++;
+        status = thread_init(&caller->threads[caller->thread_count - 1], caller, error);
+    }
+    if (status != SG_OK) {
+        sg_caller_free(caller);
+        return status;
+    }
+    *out = caller;
+    return SG_OK;
+}
+
+static void free_calls(struct sg_call *call)
+{
+    while (call != NULL) {
+        struct sg_call *next = call->next;
+        sg_call_free(call);
+        call = next;
+    }
+}
+
+static void free_transfers(struct caller_thread *thread, struct sg_list *list, bool is_flying)
+{
+    struct sg_list_node *node;
+    while ((node = sg_list_pop_front(list)) != NULL) {
+        struct sg_transfer *transfer = SG_CONTAINER_OF(node, struct sg_transfer, in_list);
+        if (is_flying)
+            curl_multi_remove_handle(thread->multi, transfer->http.easy);
+        sg_transfer_free(transfer);
+    }
+}
+
+static void thread_free(struct caller_thread *thread)
+{
+    if (thread->is_running)
+        pthread_join(thread->thread, NULL);
+    free_transfers(thread, &thread->flying, true);
+    free_transfers(thread, &thread->idle, false);
+    if (thread->multi != NULL)
+        curl_multi_cleanup(thread->multi);
+    size_t cursor = 0;
+    struct app_line *line;
+    while ((line = sg_map_next(&thread->lines, &cursor)) != NULL) {
+        free_calls(line->first);
+        sg_free(line);
+    }
+    sg_map_free(&thread->lines);
+    free_calls(thread->mail_first);
+    free_calls(thread->unanswered);
+    while (thread->unposted_first != NULL) {
+        struct sg_message *next = thread->unposted_first->next;
+        sg_message_free(thread->unposted_first);
+        thread->unposted_first = next;
+    }
+    if (thread->maker.reader != NULL)
+        sg_store_reader_close(thread->maker.reader);
+    if (thread->epoll_fd >= 0)
+        close(thread->epoll_fd);
+    if (thread->wake_fd >= 0)
+        close(thread->wake_fd);
+    pthread_mutex_destroy(&thread->lock);
+}
+
+void sg_caller_free(struct sg_caller *caller)
+{
+    if (caller == NULL)
+        return;
+    SG_CHECK(caller, CALLER_MAGIC);
+    atomic_store(&caller->is_draining, true);
+    atomic_store(&caller->is_stopping, true);
+    for (int i = 0; i < caller->thread_count; i++)
+        if (caller->threads[i].is_running)
+            thread_wake(&caller->threads[i]);
+    for (int i = 0; i < caller->thread_count; i++)
+        thread_free(&caller->threads[i]);
+    sg_free(caller->threads);
+    sg_signing_key_wipe(&caller->key);
+    pthread_cond_destroy(&caller->idle);
+    pthread_mutex_destroy(&caller->idle_lock);
+    caller->magic = 0;
+    sg_free(caller);
+}
+
+/* ---- from other threads ---- */
+
+enum sg_status sg_caller_submit(struct sg_caller *caller, struct sg_call *call)
+{
+    SG_CHECK(caller, CALLER_MAGIC);
+    SG_CHECK(call, SG_CALL_MAGIC);
+    struct caller_thread *thread = &caller->threads[call->app_id.bytes[15] % caller->thread_count];
+    pthread_mutex_lock(&thread->lock);
+    bool is_refused = atomic_load(&caller->is_draining);
+    bool was_empty = thread->mail_first == NULL;
+    if (!is_refused) {
+        call->next = NULL;
+        if (was_empty)
+            thread->mail_first = call;
+        else
+            thread->mail_last->next = call;
+        thread->mail_last = call;
+        atomic_fetch_add(&thread->waiting, 1);
+    }
+    pthread_mutex_unlock(&thread->lock);
+    if (is_refused)
+        return SG_SHUTTING_DOWN;
+    if (was_empty)
+        thread_wake(thread);
+    return SG_OK;
+}
+
+static int64_t busy_count(struct sg_caller *caller)
+{
+    int64_t busy = 0;
+    for (int i = 0; i < caller->thread_count; i++)
+        busy += atomic_load(&caller->threads[i].in_flight);
+    return busy;
+}
+
+size_t sg_caller_drain(struct sg_caller *caller, int64_t timeout_ms)
+{
+    SG_CHECK(caller, CALLER_MAGIC);
+    for (int i = 0; i < caller->thread_count; i++) { /* under the locks: whoever was let in before has been counted */
+        pthread_mutex_lock(&caller->threads[i].lock);
+        atomic_store(&caller->is_draining, true);
+        pthread_mutex_unlock(&caller->threads[i].lock);
+        thread_wake(&caller->threads[i]);
+    }
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += timeout_ms / 1000;
+    deadline.tv_nsec += timeout_ms % 1000 * 1000000;
+    if (deadline.tv_nsec >= 1000000000) {
+        deadline.tv_sec++;
+        deadline.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&caller->idle_lock);
+    int64_t busy;
+    while ((busy = busy_count(caller)) > 0)
+        if (pthread_cond_timedwait(&caller->idle, &caller->idle_lock, &deadline) != 0)
+            break;
+    busy = busy_count(caller);
+    pthread_mutex_unlock(&caller->idle_lock);
+    return (size_t)busy;
+}
+
+void sg_caller_stats(struct sg_caller *caller, struct sg_caller_stats *stats)
+{
+    SG_CHECK(caller, CALLER_MAGIC);
+    *stats = (struct sg_caller_stats){0};
+    for (int i = 0; i < caller->thread_count; i++) {
+        struct caller_thread *thread = &caller->threads[i];
+        stats->waiting += atomic_load(&thread->waiting);
+        stats->in_flight += atomic_load(&thread->in_flight);
+        stats->calls += atomic_load(&thread->calls);
+        stats->answers += atomic_load(&thread->answers);
+        stats->failures += atomic_load(&thread->failures);
+        stats->connections += atomic_load(&thread->connections);
+        stats->redirects += atomic_load(&thread->redirects);
+        stats->unposted += atomic_load(&thread->unposted);
+    }
+}
+
+/* ---- posting answers ---- */
+
+/* One call has come to its end. */
+static void count_end(struct caller_thread *thread)
+{
+    struct sg_caller *caller = thread->caller;
+    atomic_fetch_sub(&thread->in_flight, 1);
+    if (!atomic_load(&caller->is_draining))
+        return;
+    pthread_mutex_lock(&caller->idle_lock);
+    pthread_cond_broadcast(&caller->idle);
+    pthread_mutex_unlock(&caller->idle_lock);
+}
+
+/* False: it must be offered again. */
+static bool offer(struct caller_thread *thread, struct sg_message *message)
+{
+    const struct sg_poster *poster = &thread->caller->options.poster;
+    enum sg_status status = poster->post(poster->context, message);
+    if (status == SG_SHUTTING_DOWN)
+        sg_message_free(message); /* nobody will commit it: the call is made again after the restart */
+    else if (status != SG_OK)
+        return false;
+    atomic_fetch_add(&thread->answers, 1);
+    count_end(thread);
+    return true;
+}
+
+static void keep(struct caller_thread *thread, struct sg_message *message)
+{
+    message->next = NULL;
+    if (thread->unposted_first == NULL)
+        thread->unposted_first = message;
+    else
+        thread->unposted_last->next = message;
+    thread->unposted_last = message;
+    atomic_fetch_add(&thread->unposted, 1);
+}
+
+static void post(struct caller_thread *thread, struct sg_message *message)
+{
+    if (thread->unposted_first != NULL || !offer(thread, message))
+        keep(thread, message);
+}
+
+/* Answers that could not be posted, calls whose answer there was no memory for. */
+static void post_again(struct caller_thread *thread)
+{
+    while (thread->unposted_first != NULL) {
+        struct sg_message *message = thread->unposted_first;
+        struct sg_message *next = message->next;
+        if (!offer(thread, message))
+            break;
+        thread->unposted_first = next;
+        atomic_fetch_sub(&thread->unposted, 1);
+    }
+    while (thread->unanswered != NULL) {
+        struct sg_message *message = sg_call_fail(thread->unanswered, SG_NO_MEMORY, "the gateway had no memory to read the answer");
+        if (message == NULL)
+            break;
+        struct sg_call *call = thread->unanswered;
+        thread->unanswered = call->next;
+        sg_call_free(call);
+        post(thread, message);
+    }
+}
+
+/* ---- lines ---- */
+
+static bool line_may_send(const struct caller_thread *thread, const struct app_line *line)
+{
+    return line->first != NULL && line->in_flight < thread->caller->options.connections_per_app_max;
+}
+
+static void line_place(struct caller_thread *thread, struct app_line *line)
+{
+    bool may_send = line_may_send(thread, line);
+    if (may_send && !line->is_in_ring)
+        sg_list_push_back(&thread->ring, &line->in_ring);
+    else if (!may_send && line->is_in_ring)
+        sg_list_remove(&thread->ring, &line->in_ring);
+    line->is_in_ring = may_send;
+    if (line->first == NULL && line->in_flight == 0) {
+        sg_map_remove_id(&thread->lines, line->id);
+        sg_free(line);
+    }
+}
+
+static struct app_line *line_get(struct caller_thread *thread, struct sg_id app_id)
+{
+    struct app_line *line = sg_map_get_id(&thread->lines, app_id);
+    if (line != NULL)
+        return line;
+    line = sg_calloc(1, sizeof(*line));
+    if (line == NULL)
+        return NULL;
+    line->id = app_id;
+    if (sg_map_add(&thread->lines, line) != SG_OK) {
+        sg_free(line);
+        return NULL;
+    }
+    return line;
+}
+
+/* Answers a call that will not go out; it is freed. */
+static void answer_unsent(struct caller_thread *thread, struct sg_call *call, enum sg_status status, const char *text)
+{
+    struct sg_message *message = sg_call_fail(call, status, text);
+    atomic_fetch_add(&thread->failures, 1);
+    if (message == NULL) {
+        call->next = thread->unanswered;
+        thread->unanswered = call;
+        return;
+    }
+    sg_call_free(call);
+    post(thread, message);
+}
+
+static void take_mail(struct caller_thread *thread)
+{
+    pthread_mutex_lock(&thread->lock);
+    struct sg_call *call = thread->mail_first;
+    thread->mail_first = NULL;
+    thread->mail_last = NULL;
+    pthread_mutex_unlock(&thread->lock);
+    while (call != NULL) {
+        struct sg_call *next = call->next;
+        call->next = NULL;
+        struct app_line *line = line_get(thread, call->app_id);
+        if (line == NULL) {
+            atomic_fetch_sub(&thread->waiting, 1);
+            atomic_fetch_add(&thread->in_flight, 1);
+            answer_unsent(thread, call, SG_NO_MEMORY, NULL);
+        } else {
+            if (line->first == NULL)
+                line->first = call;
+            else
+                line->last->next = call;
+            line->last = call;
+            line_place(thread, line);
+        }
+        call = next;
+    }
+}
+
+/* ---- sending ---- */
+
+static struct sg_transfer *transfer_get(struct caller_thread *thread)
+{
+    struct sg_list_node *node = sg_list_pop_front(&thread->idle);
+    if (node == NULL)
+        return sg_transfer_create(thread->caller->options.response_bytes_max);
+    thread->idle_count--;
+    return SG_CONTAINER_OF(node, struct sg_transfer, in_list);
+}
+
+static void transfer_put(struct caller_thread *thread, struct sg_transfer *transfer)
+{
+    sg_transfer_end(transfer);
+    if (thread->idle_count >= TRANSFERS_KEPT) {
+        sg_transfer_free(transfer);
+        return;
+    }
+    sg_list_push_front(&thread->idle, &transfer->in_list); /* the one used last is warm */
+    thread->idle_count++;
+}
+
+static void send_call(struct caller_thread *thread, struct app_line *line, struct sg_call *call)
+{
+    atomic_fetch_sub(&thread->waiting, 1);
+    atomic_fetch_add(&thread->in_flight, 1);
+    struct sg_transfer *transfer = transfer_get(thread);
+    if (transfer == NULL) {
+        answer_unsent(thread, call, SG_NO_MEMORY, NULL);
+        return;
+    }
+    struct sg_error error = {0};
+    enum sg_status status = sg_transfer_begin(transfer, &thread->maker, call, &error);
+    if (status == SG_OK && curl_multi_add_handle(thread->multi, transfer->http.easy) != CURLM_OK)
+        status = sg_error_set(&error, SG_NO_MEMORY, "libcurl cannot take the call");
+    if (status != SG_OK) {
+        sg_log(SG_LOG_WARN, "a call cannot be made", SG_KV_ULID("run", call->run_id), SG_KV_STR("function", call->slug), SG_KV_ERROR(&error));
+        transfer->call = NULL;
+        transfer_put(thread, transfer);
+        answer_unsent(thread, call, status, error.message);
+        return;
+    }
+    transfer->app = line;
+    line->in_flight++;
+    thread->flying_count++;
+    sg_list_push_back(&thread->flying, &transfer->in_list);
+    atomic_fetch_add(&thread->calls, 1);
+}
+
+static void send_all(struct caller_thread *thread)
+{
+    while (thread->flying_count < thread->caller->options.connections_max && !sg_list_is_empty(&thread->ring)) {
+        struct app_line *line = SG_CONTAINER_OF(sg_list_pop_front(&thread->ring), struct app_line, in_ring);
+        line->is_in_ring = false;
+        struct sg_call *call = line->first;
+        line->first = call->next;
+        call->next = NULL;
+        send_call(thread, line, call);
+        line_place(thread, line);
+    }
+}
+
+/* Calls that have not gone out will be made after the restart. */
+static void drop_waiting(struct caller_thread *thread)
+{
+    struct sg_list_node *node;
+    while ((node = sg_list_pop_front(&thread->ring)) != NULL)
+        SG_CONTAINER_OF(node, struct app_line, in_ring)->is_in_ring = false;
+    size_t cursor = 0;
+    struct app_line *line;
+    while ((line = sg_map_next(&thread->lines, &cursor)) != NULL) {
+        free_calls(line->first);
+        line->first = NULL;
+        line->last = NULL;
+    }
+    atomic_store(&thread->waiting, 0);
+}
+
+/* ---- ends ---- */
+
+static void finish(struct caller_thread *thread, struct sg_transfer *transfer, CURLcode code)
+{
+    struct app_line *line = transfer->app;
+    long opened = 0;
+    curl_easy_getinfo(transfer->http.easy, CURLINFO_NUM_CONNECTS, &opened);
+    atomic_fetch_add(&thread->connections, opened);
+    curl_multi_remove_handle(thread->multi, transfer->http.easy);
+    if (code == CURLE_OK && sg_http_redirect(&transfer->http)) {
+        atomic_fetch_add(&thread->redirects, 1);
+        if (curl_multi_add_handle(thread->multi, transfer->http.easy) == CURLM_OK)
+            return;
+        code = CURLE_OUT_OF_MEMORY;
+    }
+    if (code != CURLE_OK)
+        atomic_fetch_add(&thread->failures, 1);
+
+    struct sg_message *message = sg_transfer_answer(transfer, &thread->maker, code);
+    sg_list_remove(&thread->flying, &transfer->in_list);
+    thread->flying_count--;
+    line->in_flight--;
+    line_place(thread, line);
+    if (message == NULL) {
+        transfer->call->next = thread->unanswered;
+        thread->unanswered = transfer->call;
+        transfer->call = NULL;
+    }
+    transfer_put(thread, transfer);
+    if (message != NULL)
+        post(thread, message);
+}
+
+/* True if more may have ended. */
+static bool finish_some(struct caller_thread *thread)
+{
+    for (int i = 0; i < ANSWERS_PER_TURN; i++) {
+        int left;
+        CURLMsg *ended = curl_multi_info_read(thread->multi, &left);
+        if (ended == NULL)
+            return false;
+        if (ended->msg != CURLMSG_DONE)
+            continue;
+        struct sg_http *http = NULL;
+        curl_easy_getinfo(ended->easy_handle, CURLINFO_PRIVATE, (char **)(void *)&http);
+        finish(thread, SG_CONTAINER_OF(http, struct sg_transfer, http), ended->data.result);
+    }
+    return true;
+}
+
+/* ---- the loop ---- */
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
+{
+    (void)easy;
+    struct caller_thread *thread = context;
+    if (what == CURL_POLL_REMOVE) {
+        epoll_ctl(thread->epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* may be closed already */
+        return 0;
+    }
+    struct epoll_event event = {.data.fd = fd};
+    if ((what & CURL_POLL_IN) != 0)
+        event.events |= EPOLLIN;
+    if ((what & CURL_POLL_OUT) != 0)
+        event.events |= EPOLLOUT;
+    int op = known != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    int code = epoll_ctl(thread->epoll_fd, op, fd, &event);
+    if (code != 0 && (errno == EEXIST || errno == ENOENT)) /* a number that was used before */
+        code = epoll_ctl(thread->epoll_fd, errno == EEXIST ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+    if (code != 0) {
+        sg_log(SG_LOG_ERROR, "a connection cannot be watched", SG_KV_TEXT("cause", strerror(errno)));
+        return -1;
+    }
+    curl_multi_assign(thread->multi, fd, thread);
+    return 0;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *context)
+{
+    (void)multi;
+    struct caller_thread *thread = context;
+    thread->timer_at_ms = timeout_ms < 0 ? INT64_MAX : sg_http_monotonic_ms() + timeout_ms;
+    return 0;
+}
+
+static int wait_ms(const struct caller_thread *thread, bool is_more)
+{
+    if (is_more)
+        return 0;
+    int64_t wait = thread->unposted_first != NULL || thread->unanswered != NULL ? REPOST_MS : 3600 * 1000;
+    if (thread->timer_at_ms != INT64_MAX) {
+        int64_t left = thread->timer_at_ms - sg_http_monotonic_ms();
+        if (left < wait)
+            wait = left > 0 ? left : 0;
+    }
+    return (int)wait;
+}
+
+static void handle_event(struct caller_thread *thread, const struct epoll_event *event)
+{
+    if (event->data.fd == thread->wake_fd) {
+        uint64_t count;
+        while (read(thread->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+            ;
+        return;
+    }
+    int flags = 0;
+    if ((event->events & EPOLLIN) != 0)
+        flags |= CURL_CSELECT_IN;
+    if ((event->events & EPOLLOUT) != 0)
+        flags |= CURL_CSELECT_OUT;
+    if ((event->events & (EPOLLERR | EPOLLHUP)) != 0)
+        flags |= CURL_CSELECT_ERR;
+    int running;
+    curl_multi_socket_action(thread->multi, event->data.fd, flags, &running);
+}
+
+static void *thread_main(void *context)
+{
+    struct caller_thread *thread = context;
+    struct sg_caller *caller = thread->caller;
+    bool is_more = false;
+    while (!atomic_load(&caller->is_stopping)) {
+        struct epoll_event events[EVENTS_PER_WAIT];
+        int count = epoll_wait(thread->epoll_fd, events, EVENTS_PER_WAIT, wait_ms(thread, is_more));
+        for (int i = 0; i < count; i++)
+            handle_event(thread, &events[i]);
+        if (thread->timer_at_ms <= sg_http_monotonic_ms()) {
+            int running;
+            thread->timer_at_ms = INT64_MAX; /* libcurl sets the next one itself */
+            curl_multi_socket_action(thread->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        }
+        post_again(thread);
+        is_more = finish_some(thread);
+        take_mail(thread);
+        if (atomic_load(&caller->is_draining))
+            drop_waiting(thread);
+        else
+            send_all(thread);
+    }
+    return NULL;
+}

@@ -10,8 +10,8 @@
  * An index (`struct sg_cel_index`) holds the expressions of everybody who waits for an event of one name and finds those
  * that are true for it without evaluating the others.
  *
- * Memory. Evaluations allocate from the arena of the caller and from nothing else (dynamic regular expressions and time
- * zones apart). Values point into documents, programs and that arena: they live as long as the shortest lived of these.
+ * Memory. What an evaluation leaves behind is in the arena of the caller (time zones apart, which are cached for good). Values
+ * point into documents, programs and that arena: they live as long as the shortest lived of these.
  *
  * What it never does: read a clock (now() is the scope's `now_ms`), recurse on data, or run for longer than its step budget.
  */
@@ -230,12 +230,12 @@ size_t sg_cel_index_bytes(const struct sg_cel_index *index);
 
 /*
  * Calls `found` once for every waiter whose expression is true (a bool) for the document that scope->async or scope->event
- * names, each with the owner it was added with, in an order that depends only on the history of adds and removes. `found`
- * returns false to stop; it must not change the index. Errors of an expression mean that it is not true. Only SG_NO_MEMORY
+ * names, each with the owner it was added with, in the order in which they were added. `found` returns false to stop; it must
+ * not change the index. Errors of an expression mean that it is not true. Only SG_NO_MEMORY
  * is returned.
  */
-enum sg_status sg_cel_index_match(struct sg_cel_index *index, const struct sg_cel_scope *scope, struct sg_arena *arena,
-                                  bool (*found)(void *context, void *owner), void *context);
+enum sg_status sg_cel_index_match(struct sg_cel_index *index, const struct sg_cel_scope *scope, bool (*found)(void *context, void *owner),
+                                  void *context);
 
 /* What the last match cost, for benches and tests. */
 struct sg_cel_index_stats {

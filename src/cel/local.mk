@@ -3,7 +3,9 @@ noinst_LTLIBRARIES += src/cel/libcel.la
 ROOM_LIBS += src/cel/libcel.la
 src_cel_libcel_la_SOURCES = \
 	include/stepgate/cel.h \
+	src/cel/access.c src/cel/access.h \
 	src/cel/arithmetic.c \
+	src/cel/buckets.c src/cel/buckets.h \
 	src/cel/build.c src/cel/build.h \
 	src/cel/call.c \
 	src/cel/casemap.def src/cel/deviations.def \
@@ -12,6 +14,7 @@ src_cel_libcel_la_SOURCES = \
 	src/cel/eval.c src/cel/eval.h \
 	src/cel/extra.c \
 	src/cel/function.c src/cel/function.h src/cel/functions.def \
+	src/cel/index.c \
 	src/cel/interpolate.c \
 	src/cel/json.c src/cel/json.h \
 	src/cel/lex.c src/cel/lex.h \
@@ -24,6 +27,7 @@ src_cel_libcel_la_SOURCES = \
 	src/cel/program.c \
 	src/cel/regex.cc src/cel/regex.h \
 	src/cel/resolve.c src/cel/resolve.h \
+	src/cel/template.c src/cel/template.h \
 	src/cel/text.c \
 	src/cel/time.c src/cel/time.h \
 	src/cel/unparse.c src/cel/unparse.h \

@@ -113,6 +113,21 @@ static void prepare(struct preparation *preparation, struct sg_cel_node *node)
         compile_regex(preparation, node);
 }
 
+/*
+ * Numbers the literals in the order in which they stand in the tree and drops the constants that folding left behind, so that
+ * trees of the same shape number theirs alike (template.c).
+ */
+static uint32_t renumber(struct sg_cel_node *node, const struct sg_cel_value *from, struct sg_cel_value *to, uint32_t next)
+{
+    if (node->kind == SG_CEL_NODE_LITERAL) {
+        to[next] = from[node->slot];
+        node->slot = next++;
+    }
+    for (uint32_t i = 0; i < node->child_count; i++)
+        next = renumber(node->children[i], from, to, next);
+    return next;
+}
+
 /* ---- compiling ---- */
 
 static bool is_utf8(struct sg_str text, size_t *bad)
@@ -159,9 +174,11 @@ static bool build(struct sg_cel_program *program, enum sg_cel_check check, struc
         return false;
     struct preparation preparation = {.program = program, .builder = &builder, .steps = SG_LIMIT_CEL_STEPS};
     prepare(&preparation, tree->root);
-    tree->constants = builder.constants;
-    tree->constant_count = builder.constant_count;
-    return !preparation.is_failed && !builder.is_out_of_memory;
+    tree->constants = sg_arena_alloc(&program->arena, builder.constant_count * sizeof(*tree->constants));
+    if (preparation.is_failed || builder.is_out_of_memory || tree->constants == NULL)
+        return false;
+    tree->constant_count = renumber(tree->root, builder.constants, tree->constants, 0);
+    return true;
 }
 
 static struct sg_cel_program *program_create(struct sg_str text)

@@ -19,9 +19,9 @@ extern "C" {
 /* Must be called once before anything else here. */
 enum sg_status sg_crypto_init(struct sg_error *error);
 
-#define SG_SHA256_BYTES   32
+#define SG_SHA256_BYTES 32
 #define SG_SHA256_HEX_LEN 64
-#define SG_SHA1_HEX_LEN   40
+#define SG_SHA1_HEX_LEN 40
 
 /* ---- signing keys ---- */
 
@@ -58,7 +58,7 @@ size_t sg_signing_key_prefix_len(struct sg_str text);
 
 /* ---- signatures ---- */
 
-#define SG_SIGNATURE_MAX         (2 + 20 + 3 + SG_SHA256_HEX_LEN)
+#define SG_SIGNATURE_MAX (2 + 20 + 3 + SG_SHA256_HEX_LEN)
 #define SG_SIGNATURE_TOLERANCE_S 300 /* reference/01 §3.2 */
 
 /* The header value "t=<unix seconds>&s=<hex>" for the exact bytes of `body`, with a NUL. Returns the length; 0 if the library failed. */

@@ -17,8 +17,8 @@
 #include "base/alloc.h"
 
 #define BLOCK_BYTES_FIRST ((size_t)4096)
-#define BLOCK_BYTES_MAX   ((size_t)64 * 1024)
-#define ALIGNMENT         ((size_t)16)
+#define BLOCK_BYTES_MAX ((size_t)64 * 1024)
+#define ALIGNMENT ((size_t)16)
 
 struct sg_arena_block {
     struct sg_arena_block *next;

@@ -6,7 +6,7 @@
 
 #include <assert.h>
 
-#define MS_PER_DAY   INT64_C(86400000)
+#define MS_PER_DAY INT64_C(86400000)
 #define DAYS_PER_ERA INT64_C(146097) /* 400 years */
 #define DAYS_TO_1970 INT64_C(719468) /* from 0000-03-01 */
 

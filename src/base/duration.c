@@ -16,7 +16,7 @@
 
 #include "base/check.h"
 
-#define NS_PER_MS     INT64_C(1000000)
+#define NS_PER_MS INT64_C(1000000)
 #define MS_PER_SECOND INT64_C(1000)
 
 /* A sleep shorter than this is never read as a date: "2030-01-02" is the shortest (reference/02 §9.4). */
@@ -182,7 +182,7 @@ enum sg_status sg_duration_parse_ns(struct sg_str text, int64_t *ns, struct sg_e
 
 enum sg_status sg_duration_parse_ms(struct sg_str text, int64_t *ms, struct sg_error *error)
 {
-    int64_t ns;
+    int64_t ns = 0;
     enum sg_status status = sg_duration_parse_ns(text, &ns, error);
     if (status != SG_OK)
         return status;

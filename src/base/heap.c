@@ -16,9 +16,9 @@ struct sg_heap_slot {
     struct sg_heap_node *node;
 };
 
-#define CHILDREN       4u
+#define CHILDREN 4u
 #define CAPACITY_FIRST 16u
-#define CAPACITY_MAX   (UINT32_MAX / 2)
+#define CAPACITY_MAX (UINT32_MAX / 2)
 
 void sg_heap_init(struct sg_heap *heap)
 {

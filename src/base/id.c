@@ -55,10 +55,10 @@ static int crockford_digit(char letter)
         return letter - '0';
     if (letter >= 'a' && letter <= 'z')
         letter = (char)(letter - ('a' - 'A'));
-    if (letter < 'A' || letter > 'Z')
-        return -1;
-    const char *found = memchr(crockford, letter, 32);
-    return found != NULL ? (int)(found - crockford) : -1;
+    for (int value = 10; value < 32; value++)
+        if (crockford[value] == letter)
+            return value;
+    return -1;
 }
 
 bool sg_ulid_parse(struct sg_str text, struct sg_id *id)

@@ -26,7 +26,7 @@
 /* More fields than any line has; more are dropped. */
 #define FIELDS_MAX 24
 /* One value never crowds out the others. */
-#define VALUE_BYTES_MAX   1024
+#define VALUE_BYTES_MAX 1024
 #define MESSAGE_BYTES_MAX 2048
 /* Kept free for what closes a line: `"}`, a colour reset, a newline. */
 #define CLOSING_BYTES 16
@@ -283,17 +283,18 @@ static void put_field(struct line *line, enum sg_log_format format, const struct
     }
 }
 
-size_t sg_log_line(char text[SG_LOG_LINE_MAX], enum sg_log_format format, int64_t unix_ms, enum sg_log_level level, const char *message,
+size_t sg_log_line(char line[SG_LOG_LINE_MAX], enum sg_log_format format, int64_t unix_ms, enum sg_log_level level, const char *message,
                    const struct sg_log_field *fields, size_t count)
 {
     assert((size_t)level < SG_ARRAY_LEN(levels));
-    struct line line = {text, 0, SG_LOG_LINE_MAX - CLOSING_BYTES, false};
+    struct line out = {.end = SG_LOG_LINE_MAX - CLOSING_BYTES};
 
-    put_head(&line, format, unix_ms, level, message);
-    assert(!line.is_over); /* the message is cut well below the end */
+    out.text = line;
+    put_head(&out, format, unix_ms, level, message);
+    assert(!out.is_over); /* the message is cut well below the end */
     for (size_t i = 0; i < count; i++)
-        put_field(&line, format, &fields[i]);
-    line.end = SG_LOG_LINE_MAX;
-    put_text(&line, format == SG_LOG_JSON ? "}\n" : "\n");
-    return line.len;
+        put_field(&out, format, &fields[i]);
+    out.end = SG_LOG_LINE_MAX;
+    put_text(&out, format == SG_LOG_JSON ? "}\n" : "\n");
+    return out.len;
 }

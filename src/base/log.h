@@ -51,16 +51,16 @@ struct sg_log_field {
     } value;
 };
 
-#define SG_KV_STR(name, text)        ((struct sg_log_field){.key = (name), .kind = SG_LOG_KIND_STR, .value.str = (text)})
+#define SG_KV_STR(name, text) ((struct sg_log_field){.key = (name), .kind = SG_LOG_KIND_STR, .value.str = (text)})
 #define SG_KV_TEXT(name, terminated) SG_KV_STR(name, sg_str_from(terminated))
-#define SG_KV_INT(name, number_)     ((struct sg_log_field){.key = (name), .kind = SG_LOG_KIND_INT, .value.integer = (int64_t)(number_)})
-#define SG_KV_BOOL(name, claim)      ((struct sg_log_field){.key = (name), .kind = SG_LOG_KIND_BOOL, .value.boolean = (claim)})
-#define SG_KV_DOUBLE(name, number_)  ((struct sg_log_field){.key = (name), .kind = SG_LOG_KIND_DOUBLE, .value.number = (number_)})
-#define SG_KV_ULID(name, id_)        ((struct sg_log_field){.key = (name), .kind = SG_LOG_KIND_ULID, .value.id = (id_)})
-#define SG_KV_UUID(name, id_)        ((struct sg_log_field){.key = (name), .kind = SG_LOG_KIND_UUID, .value.id = (id_)})
+#define SG_KV_INT(name, number_) ((struct sg_log_field){.key = (name), .kind = SG_LOG_KIND_INT, .value.integer = (int64_t)(number_)})
+#define SG_KV_BOOL(name, claim) ((struct sg_log_field){.key = (name), .kind = SG_LOG_KIND_BOOL, .value.boolean = (claim)})
+#define SG_KV_DOUBLE(name, number_) ((struct sg_log_field){.key = (name), .kind = SG_LOG_KIND_DOUBLE, .value.number = (number_)})
+#define SG_KV_ULID(name, id_) ((struct sg_log_field){.key = (name), .kind = SG_LOG_KIND_ULID, .value.id = (id_)})
+#define SG_KV_UUID(name, id_) ((struct sg_log_field){.key = (name), .kind = SG_LOG_KIND_UUID, .value.id = (id_)})
 /* The message of a `struct sg_error *`, under the key "error". */
 #define SG_KV_ERROR(error_) SG_KV_TEXT("error", (error_)->message)
-#define SG_KV_END           ((struct sg_log_field){.key = NULL, .kind = SG_LOG_KIND_END})
+#define SG_KV_END ((struct sg_log_field){.key = NULL, .kind = SG_LOG_KIND_END})
 
 /* sg_log(level, "message", SG_KV_...): the arguments are not evaluated when the level is off. */
 #define sg_log(level, ...)                                                                                                                 \

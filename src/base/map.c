@@ -23,16 +23,21 @@ struct sg_map_slot {
 
 #define CAPACITY_MIN ((size_t)8)
 
-static const struct sg_id *entry_id(const struct sg_map *map, const void *entry)
+static const void *entry_key(const struct sg_map *map, const void *entry)
 {
-    assert(map->key_kind == SG_MAP_KEY_ID);
-    return (const struct sg_id *)(const void *)((const char *)entry + map->key_offset);
+    return (const char *)entry + map->key_offset;
 }
 
-static const struct sg_str *entry_str(const struct sg_map *map, const void *entry)
+static uint64_t hash_key(const struct sg_map *map, const void *key)
 {
-    assert(map->key_kind == SG_MAP_KEY_STR);
-    return (const struct sg_str *)(const void *)((const char *)entry + map->key_offset);
+    return map->key_kind == SG_MAP_KEY_ID ? sg_hash_id(*(const struct sg_id *)key) : sg_str_hash(*(const struct sg_str *)key);
+}
+
+static bool is_same_key(const struct sg_map *map, const void *a, const void *b)
+{
+    if (map->key_kind == SG_MAP_KEY_ID)
+        return sg_id_eq(*(const struct sg_id *)a, *(const struct sg_id *)b);
+    return sg_str_eq(*(const struct sg_str *)a, *(const struct sg_str *)b);
 }
 
 void sg_map_init_ids(struct sg_map *map, size_t key_offset)
@@ -114,10 +119,10 @@ bool sg_map_reserve(struct sg_map *map, size_t count)
 }
 
 /*
- * The slot of a key, or NULL. Written once for both kinds of key: `id` or `str` is set. A probe may stop where an entry is
- * nearer to its home than the key sought would be: the key would have taken that place.
+ * The slot of a key, or NULL. A probe may stop where an entry is nearer to its home than the key sought would be: the key
+ * would have taken that place.
  */
-static struct sg_map_slot *find(const struct sg_map *map, uint64_t hash, const struct sg_id *id, const struct sg_str *str)
+static struct sg_map_slot *find(const struct sg_map *map, uint64_t hash, const void *key)
 {
     if (map->count == 0)
         return NULL;
@@ -128,9 +133,7 @@ static struct sg_map_slot *find(const struct sg_map *map, uint64_t hash, const s
         struct sg_map_slot *slot = &map->slots[at];
         if (slot->entry == NULL || distance(map, at) < moved)
             return NULL;
-        if (slot->hash != hash)
-            continue;
-        if (id != NULL ? sg_id_eq(*entry_id(map, slot->entry), *id) : sg_str_eq(*entry_str(map, slot->entry), *str))
+        if (slot->hash == hash && is_same_key(map, entry_key(map, slot->entry), key))
             return slot;
     }
 }
@@ -138,11 +141,10 @@ static struct sg_map_slot *find(const struct sg_map *map, uint64_t hash, const s
 enum sg_status sg_map_add(struct sg_map *map, void *entry)
 {
     assert(entry != NULL);
-    const struct sg_id *id = map->key_kind == SG_MAP_KEY_ID ? entry_id(map, entry) : NULL;
-    const struct sg_str *str = map->key_kind == SG_MAP_KEY_STR ? entry_str(map, entry) : NULL;
-    uint64_t hash = id != NULL ? sg_hash_id(*id) : sg_str_hash(*str);
+    const void *key = entry_key(map, entry);
+    uint64_t hash = hash_key(map, key);
 
-    if (find(map, hash, id, str) != NULL)
+    if (find(map, hash, key) != NULL)
         return SG_CONFLICT;
     if (!sg_map_reserve(map, map->count + 1))
         return SG_NO_MEMORY;
@@ -154,14 +156,14 @@ enum sg_status sg_map_add(struct sg_map *map, void *entry)
 void *sg_map_get_id(const struct sg_map *map, struct sg_id id)
 {
     assert(map->key_kind == SG_MAP_KEY_ID);
-    struct sg_map_slot *slot = find(map, sg_hash_id(id), &id, NULL);
+    struct sg_map_slot *slot = find(map, sg_hash_id(id), &id);
     return slot != NULL ? slot->entry : NULL;
 }
 
 void *sg_map_get_str(const struct sg_map *map, struct sg_str key)
 {
     assert(map->key_kind == SG_MAP_KEY_STR);
-    struct sg_map_slot *slot = find(map, sg_str_hash(key), NULL, &key);
+    struct sg_map_slot *slot = find(map, sg_str_hash(key), &key);
     return slot != NULL ? slot->entry : NULL;
 }
 
@@ -191,13 +193,13 @@ static void *remove_slot(struct sg_map *map, struct sg_map_slot *slot)
 void *sg_map_remove_id(struct sg_map *map, struct sg_id id)
 {
     assert(map->key_kind == SG_MAP_KEY_ID);
-    return remove_slot(map, find(map, sg_hash_id(id), &id, NULL));
+    return remove_slot(map, find(map, sg_hash_id(id), &id));
 }
 
 void *sg_map_remove_str(struct sg_map *map, struct sg_str key)
 {
     assert(map->key_kind == SG_MAP_KEY_STR);
-    return remove_slot(map, find(map, sg_str_hash(key), NULL, &key));
+    return remove_slot(map, find(map, sg_str_hash(key), &key));
 }
 
 void *sg_map_next(const struct sg_map *map, size_t *cursor)

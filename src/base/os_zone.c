@@ -55,7 +55,7 @@ enum sg_status sg_os_zone_read(struct sg_str name, struct sg_buf *out)
         if (file == NULL)
             continue;
         enum sg_status status = read_file(file, out);
-        fclose(file);
+        (void)fclose(file); /* it was only read */
         return status;
     }
     return SG_NOT_FOUND;

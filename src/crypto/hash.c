@@ -15,7 +15,7 @@
 #include "base/hex.h"
 #include "crypto/hash.h"
 
-#define SHA1_BYTES         20
+#define SHA1_BYTES 20
 #define SHA256_BLOCK_BYTES 64
 
 /* Static because they belong to the library's one process-wide context; written once, by sg_crypto_init. */

@@ -11,7 +11,7 @@
 #include <stepgate/crypto.h>
 
 #include <sodium.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "base/check.h"
 #include "base/hex.h"
@@ -44,15 +44,9 @@ size_t sg_signature_make(const struct sg_signing_key *key, struct sg_str body, i
     char hex[SG_SHA256_HEX_LEN + 1];
     if (!make_mac(key, body, time, hex))
         return 0;
-    size_t len = 0;
-    memcpy(text, "t=", 2);
-    len += 2;
-    memcpy(text + len, time.ptr, time.len);
-    len += time.len;
-    memcpy(text + len, "&s=", 3);
-    len += 3;
-    memcpy(text + len, hex, sizeof(hex));
-    return len + SG_SHA256_HEX_LEN;
+    int len = snprintf(text, SG_SIGNATURE_MAX + 1, "t=%.*s&s=%s", SG_FMT(time), hex);
+    assert(len > 0 && len <= SG_SIGNATURE_MAX);
+    return (size_t)len;
 }
 
 /* Finds `t` and `s` among the parameters of the header; the first of each counts. */

@@ -18,9 +18,9 @@
 
 #include "json/powers_of_ten.h"
 
-#define SIGNIFICAND_BITS  52
-#define HIDDEN_BIT        (UINT64_C(1) << SIGNIFICAND_BITS)
-#define EXPONENT_BIAS     1075 /* of a significand read as an integer */
+#define SIGNIFICAND_BITS 52
+#define HIDDEN_BIT (UINT64_C(1) << SIGNIFICAND_BITS)
+#define EXPONENT_BIAS 1075 /* of a significand read as an integer */
 #define EXACT_INTEGER_MAX (UINT64_C(1) << 53)
 
 /* Between 1e-7 and 1e21 ECMAScript writes no exponent. */

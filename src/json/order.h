@@ -25,7 +25,7 @@ struct sg_json_unsorted {
 };
 
 /* Most events fit these and cost no allocation. */
-#define SG_JSON_MEMBERS_INLINE  64
+#define SG_JSON_MEMBERS_INLINE 64
 #define SG_JSON_UNSORTED_INLINE 16
 
 struct sg_json_order {

@@ -15,6 +15,9 @@
 #include "base/hex.h"
 #include "base/utf8.h"
 
+/* 2^63, the first double beyond int64; its negative still fits. */
+#define INT64_BOUND 9223372036854775808.0
+
 static bool is_space(char byte)
 {
     return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r';
@@ -357,7 +360,7 @@ bool sg_json_to_int(struct sg_str value, int64_t *number)
         return false;
     if (sg_str_to_int(value, number))
         return true;
-    if (!sg_json_number_parse(value, &read) || read != floor(read) || read < -0x1p63 || read >= 0x1p63)
+    if (!sg_json_number_parse(value, &read) || read != floor(read) || read < -INT64_BOUND || read >= INT64_BOUND)
         return false;
     *number = (int64_t)read;
     return true;

@@ -11,10 +11,10 @@
 #include "base/rng.h"
 
 #define S(literal) SG_STR(literal)
-#define SECOND     INT64_C(1000)
-#define HOUR       (3600 * SECOND)
-#define DAY        (24 * HOUR)
-#define NS_PER_S   INT64_C(1000000000)
+#define SECOND INT64_C(1000)
+#define HOUR (3600 * SECOND)
+#define DAY (24 * HOUR)
+#define NS_PER_S INT64_C(1000000000)
 
 static int64_t date(const char *text)
 {

@@ -141,9 +141,11 @@ void sg_store_memory_fail_next(struct sg_store *store, int64_t count, enum sg_st
     struct memory_store *memory = memory_of(store);
 
     assert(status != SG_OK);
+    pthread_mutex_lock(&memory->lock); /* a test may change its mind while another thread commits */
     memory->failures_left = count;
     memory->failure = status;
     memory->is_failure_applied = is_applied;
+    pthread_mutex_unlock(&memory->lock);
 }
 
 int64_t sg_store_memory_count(struct sg_store *store, enum sg_kind kind)
@@ -160,13 +162,16 @@ int64_t sg_store_memory_count(struct sg_store *store, enum sg_kind kind)
 static enum sg_status memory_commit(struct sg_store *base, const struct sg_write *writes, size_t count, struct sg_error *error)
 {
     struct memory_store *store = memory_of(base);
-    bool is_failing = store->failures_left > 0;
 
-    if (is_failing) {
+    pthread_mutex_lock(&store->lock);
+    bool is_failing = store->failures_left > 0;
+    bool is_applied = store->is_failure_applied;
+    enum sg_status failure = store->failure;
+    if (is_failing)
         store->failures_left--;
-        if (!store->is_failure_applied)
-            return sg_error_set(error, store->failure, "the commit was made to fail: %s", sg_status_text(store->failure));
-    }
+    pthread_mutex_unlock(&store->lock);
+    if (is_failing && !is_applied)
+        return sg_error_set(error, failure, "the commit was made to fail: %s", sg_status_text(failure));
 
     struct version *next = version_make(store->current);
     enum sg_status status = next != NULL ? SG_OK : SG_NO_MEMORY;
@@ -183,7 +188,7 @@ static enum sg_status memory_commit(struct sg_store *base, const struct sg_write
     pthread_mutex_unlock(&store->lock);
     version_drop(previous);
     if (is_failing)
-        return sg_error_set(error, store->failure, "the outcome of the commit was made unknown: %s", sg_status_text(store->failure));
+        return sg_error_set(error, failure, "the outcome of the commit was made unknown: %s", sg_status_text(failure));
     return SG_OK;
 }
 

@@ -32,11 +32,12 @@ static int64_t monotonic_ms(void)
 
 enum sg_status sg_watch_start(struct sg_server *server, struct sg_error *error)
 {
+    server->is_watching = true; /* the thread looks at once */
     int code = pthread_create(&server->watch_thread, NULL, watch_run, server);
-    if (code != 0)
-        return sg_error_set(error, SG_SYSTEM, "cannot start a thread for the HTTP server: %s", strerror(code));
-    server->is_watching = true;
-    return SG_OK;
+    if (code == 0)
+        return SG_OK;
+    server->is_watching = false;
+    return sg_error_set(error, SG_SYSTEM, "cannot start a thread for the HTTP server: %s", strerror(code));
 }
 
 void sg_watch_stop(struct sg_server *server)

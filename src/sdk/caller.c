@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -161,13 +160,7 @@ static enum sg_status thread_init(struct caller_thread *thread, struct sg_caller
     if (status != SG_OK)
         return status;
 
-    /* Signals are the main thread's; SIGPIPE must not end the process when an app hangs up. */
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&thread->thread, NULL, thread_main, thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int code = sg_quiet_thread_create(&thread->thread, thread_main, thread);
     if (code != 0)
         return sg_error_set(error, SG_SYSTEM, "a caller thread cannot be started: %s", strerror(code));
     thread->is_running = true;

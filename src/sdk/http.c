@@ -13,7 +13,7 @@
  */
 #include "sdk/http.h"
 
-#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -40,6 +40,17 @@ int64_t sg_http_monotonic_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int sg_quiet_thread_create(pthread_t *thread, void *(*run)(void *context), void *context)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* a thread inherits the mask */
+    int code = pthread_create(thread, NULL, run, context);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return code;
 }
 
 static void global_init(void)

@@ -5,6 +5,8 @@
 #ifndef STEPGATE_SDK_HTTP_H
 #define STEPGATE_SDK_HTTP_H
 
+#include <pthread.h>
+
 #include <curl/curl.h>
 
 #include "sdk/answer.h"
@@ -43,6 +45,11 @@ struct sg_http {
 
 int64_t sg_http_wall_ms(void);
 int64_t sg_http_monotonic_ms(void);
+/*
+ * A thread that takes no signals: they are the main thread's, and SIGPIPE must not end the process when an app hangs up. Returns what pthread_create
+ * does.
+ */
+int sg_quiet_thread_create(pthread_t *thread, void *(*run)(void *context), void *context);
 /* libcurl's own initialisation, once a process. */
 enum sg_status sg_http_global_init(struct sg_error *error);
 

@@ -25,6 +25,9 @@ struct sg_sync_options {
     bool polls;                        /* PUT every known app at each interval; otherwise only those in error */
     bool discovers;                    /* look for apps on the usual local ports until there is one */
     int port_extra;                    /* $PORT, also looked at; 0: none */
+    int port_own;                      /* of this gateway: not looked at; 0: none */
+    const int *discovery_ports;        /* instead of the usual ones, for tests; NULL: the usual ones. Must outlive the sync */
+    size_t discovery_port_count;
     int64_t poll_interval_ms;          /* 0: 5 s */
     int64_t timeout_ms;                /* of one request; 0: 10 s */
 };
@@ -35,8 +38,8 @@ enum sg_status sg_sync_create(const struct sg_sync_options *options, struct sg_s
 void sg_sync_free(struct sg_sync *sync);
 
 /*
- * To be called by the server for each registration that an app posted and that was accepted, after its reply. Any thread, never blocks. Tells a PUT
- * in flight that its app has registered here.
+ * To be called by the server for each registration that an app posted and that was accepted, before the app gets its reply. Any thread, never blocks.
+ * Tells the open PUT that its app has registered here.
  */
 void sg_sync_note_registration(struct sg_sync *sync, struct sg_str app_name, struct sg_str announced_url);
 

@@ -4,3 +4,10 @@ EXTRA_PROGRAMS += tests/bench/bench_store
 BENCHES += tests/bench/bench_store
 tests_bench_bench_store_SOURCES = tests/bench/bench_store.c
 tests_bench_bench_store_LDADD = src/store/libstore.la src/base/libbase.la $(DEP_LIBS)
+
+# Measures ./stepgate from outside.
+EXTRA_PROGRAMS += tests/bench/bench_node
+BENCHES += tests/bench/bench_node
+tests_bench_bench_node_SOURCES = tests/bench/bench_node.c tests/bench/world.c tests/bench/world.h
+tests_bench_bench_node_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
+tests_bench_bench_node_LDADD = src/base/libbase.la $(DEP_LIBS)

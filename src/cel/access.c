@@ -202,6 +202,6 @@ void sg_cel_access_plan(const struct sg_cel_tree *tree, enum sg_cel_variable sub
 {
     const struct planner planner = {.constants = tree->constants, .subject = subject};
     plan(&planner, tree->root, false, plans);
-    plans->is_exact =
-        plans->count == 1 && plans->items[0].count == 1 && plans->items[0].atoms[0].kind == SG_CEL_ATOM_EQUAL && tree->root->op == SG_CEL_F_EQUAL;
+    bool is_comparison = tree->root->kind == SG_CEL_NODE_CALL && tree->root->op == SG_CEL_F_EQUAL;
+    plans->is_exact = is_comparison && plans->count == 1;
 }

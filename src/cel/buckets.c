@@ -89,11 +89,25 @@ void sg_cel_buckets_add(struct sg_cel_buckets *buckets, struct sg_cel_bucket_nod
     buckets->nodes++;
 }
 
+/* Gives back the memory of a table in which there is nothing left. */
+static void shrink_empty(struct sg_cel_buckets *buckets)
+{
+    sg_free(buckets->former.slots);
+    buckets->former = (struct sg_cel_bucket_table){NULL, 0};
+    void *slots = sg_realloc(buckets->present.slots, SLOTS_MIN * sizeof(struct sg_cel_bucket_node *));
+    if (slots != NULL)
+        buckets->present = (struct sg_cel_bucket_table){slots, SLOTS_MIN};
+}
+
 void sg_cel_buckets_remove(struct sg_cel_buckets *buckets, struct sg_cel_bucket_node *node)
 {
     assert(buckets->nodes > 0);
     unlink_node(node);
     buckets->nodes--;
+    if (buckets->nodes == 0) {
+        shrink_empty(buckets);
+        return;
+    }
     move_some(buckets);
     if (buckets->nodes < buckets->present.count / 8 && buckets->present.count > SLOTS_MIN)
         resize(buckets, buckets->present.count / 2);

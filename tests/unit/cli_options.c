@@ -175,7 +175,8 @@ Test(cli_options, operands_stand_anywhere)
 {
     struct sg_options options = of(SG_COMMAND_SEND);
     struct sg_error error;
-    cr_assert(eq(int, read_flags(&options, ARGS("a/b", "--follow", "{}", "--", "--x"), &error), SG_OK));
+    char *arguments[] = {"a/b", "--follow", "{}", "--", "--x"};
+    cr_assert(eq(int, read_flags(&options, 5, arguments, &error), SG_OK));
     cr_assert(eq(int, options.operand_count, 3));
     cr_assert(eq(str, options.operands[0], "a/b"));
     cr_assert(eq(str, options.operands[1], "{}"));

@@ -2,6 +2,7 @@
 # A corpus to start from may lie in tests/fuzz/corpus/<name>.
 if ENABLE_FUZZ
 FUZZERS += tests/fuzz/fuzz_json tests/fuzz/fuzz_duration tests/fuzz/fuzz_signature tests/fuzz/fuzz_key
+FUZZERS += tests/fuzz/fuzz_events
 endif
 EXTRA_PROGRAMS += tests/fuzz/fuzz_json tests/fuzz/fuzz_duration tests/fuzz/fuzz_signature tests/fuzz/fuzz_key
 
@@ -20,3 +21,8 @@ tests_fuzz_fuzz_signature_LDADD = src/crypto/libcrypto_room.la src/base/libbase.
 tests_fuzz_fuzz_key_SOURCES = tests/fuzz/fuzz_key.c
 tests_fuzz_fuzz_key_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_key_LDADD = src/crypto/libcrypto_room.la src/base/libbase.la $(DEP_LIBS)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_events
+tests_fuzz_fuzz_events_SOURCES = tests/fuzz/fuzz_events.c
+tests_fuzz_fuzz_events_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_events_LDADD = src/server/libserver.la src/crypto/libcrypto_room.la src/json/libjson.la src/base/libbase.la $(DEP_LIBS)

@@ -144,6 +144,7 @@ struct sg_loaded_step {
     int flags;
     int attempts;
     int64_t started_at_ms;
+    int64_t ended_at_ms; /* 0: it has not ended */
 };
 
 enum sg_message_kind {
@@ -339,7 +340,7 @@ void sg_engine_free(struct sg_engine *engine);
 /* The kinds that start-up scans, in this order. */
 #define SG_ENGINE_RESTORED_KINDS                                                                                                           \
     {                                                                                                                                       \
-        SG_KIND_APP, SG_KIND_FUNCTION, SG_KIND_RUN_LIVE, SG_KIND_JOB, SG_KIND_CURSOR, SG_KIND_ANSWER                                        \
+        SG_KIND_SETTING, SG_KIND_APP, SG_KIND_FUNCTION, SG_KIND_RUN_LIVE, SG_KIND_JOB, SG_KIND_CURSOR, SG_KIND_ANSWER                       \
     }
 /*
  * Takes one record of such a kind. Records that make no sense (a job without its run) are counted and deleted at sg_engine_restored.

@@ -183,7 +183,10 @@ static bool step_completed(struct sg_turn *turn, struct sg_apply *apply, struct 
         sg_run_fail(turn, run, "InngestErrStateOverflowed", text, strchr(text, ' ') + 1);
         return false;
     }
-    apply->last_is_fresh = sg_step_memoize(turn, run, step, status, memo);
+    bool is_fresh = sg_step_memoize(turn, run, step, status, memo);
+    if (!is_fresh && apply->last_is_fresh)
+        return true; /* old news does not hide what has just happened */
+    apply->last_is_fresh = is_fresh;
     apply->last_is_race = op->is_race || (apply->job->flags & SG_JOB_IS_RACE) != 0;
     apply->last = step;
     return true;
@@ -255,6 +258,24 @@ static bool not_supported(struct sg_turn *turn, struct sg_run *run, const struct
     return false;
 }
 
+bool sg_apply_retries(const struct sg_apply *apply, const struct sg_op *op)
+{
+    if (op->code != SG_OP_STEP_NOT_FOUND && (op->code != SG_OP_STEP_ERROR || apply->answer->is_no_retry))
+        return false;
+    return apply->job->attempt + 1 < sg_job_attempts_max(apply->job);
+}
+
+/* The SDK does not know the step that it was asked for (reference/02 §7.16). False if the run has been failed. */
+static bool step_not_found(struct sg_turn *turn, struct sg_apply *apply, const struct sg_op *op)
+{
+    if (sg_apply_retries(apply, op)) {
+        apply->retry = op;
+        return true;
+    }
+    sg_run_fail(turn, apply->job->run, "Error", "step not found", "The SDK could not find the step that it had planned.");
+    return false;
+}
+
 bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_op *op)
 {
     struct sg_job *job = apply->job;
@@ -265,10 +286,17 @@ bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_o
     }
     if (op->code == SG_OP_NONE || op->id.len == 0)
         return true;
+    if (op->code == SG_OP_DISCOVERY_REQUEST) {
+        /* Always another call, even if an equal id was seen before (field report). */
+        sg_job_add(turn, run, &(struct sg_job_spec){.kind = SG_JOB_CALL, .cause = sg_job_cause(job), .due_at_ms = turn->now_ms});
+        return true;
+    }
+    if (op->code == SG_OP_STEP_NOT_FOUND)
+        return step_not_found(turn, apply, op);
     struct sg_step *step = sg_step_report(turn, run, op);
     if (step == NULL)
         return true; /* out of memory: the turn will say so */
-    if (apply->is_grouped && !is_lazy(op->code))
+    if (apply->is_grouped && sg_group_has_member(op))
         sg_group_mark(run, step, op->is_race);
 
     int flags = op->is_race ? SG_JOB_IS_RACE : 0;
@@ -278,7 +306,7 @@ bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_o
     case SG_OP_STEP_RUN:
         return step_completed(turn, apply, step, op, SG_STEP_COMPLETED, sg_memo_wrap(turn, SG_STR("data"), op->data));
     case SG_OP_STEP_ERROR:
-        if (!apply->answer->is_no_retry && job->attempt + 1 < sg_job_attempts_max(job)) {
+        if (sg_apply_retries(apply, op)) {
             step_errored(apply, step, op);
             return true;
         }
@@ -293,17 +321,6 @@ bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_o
         return true;
     case SG_OP_SLEEP:
         return sleep_begin(turn, apply, step, op, flags);
-    case SG_OP_DISCOVERY_REQUEST:
-        /* Always another call, even if an equal id was seen before (field report). */
-        sg_job_add(turn, run, &(struct sg_job_spec){.kind = SG_JOB_CALL, .cause = sg_job_cause(job), .due_at_ms = turn->now_ms});
-        return true;
-    case SG_OP_STEP_NOT_FOUND:
-        if (job->attempt + 1 < sg_job_attempts_max(job)) {
-            apply->retry = op;
-            return true;
-        }
-        sg_run_fail(turn, run, "Error", "step not found", "The SDK could not find the step that it had planned.");
-        return false;
     default:
         return not_supported(turn, run, op);
     }

@@ -22,6 +22,8 @@ struct sg_apply {
 void sg_apply_begin(struct sg_turn *turn, struct sg_apply *apply, bool is_resumed);
 /* One op. False if it ended the run. */
 bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_op *op);
+/* Whether the op makes the same job run once more. */
+bool sg_apply_retries(const struct sg_apply *apply, const struct sg_op *op);
 /* Ends the job: result, retry or follow-up. The run may be gone afterwards. */
 void sg_apply_end(struct sg_turn *turn, struct sg_apply *apply);
 

@@ -1,7 +1,7 @@
 /*
  * A large answer as bytes, for the store (kind `answer`).
  *
- * Version 1: a byte 1, then numbers as 8 bytes little-endian and texts as a length of 4 bytes and their bytes, in the order of the fields below. The
+ * Version 1: a byte 1, then numbers as 8 bytes little-endian and texts as their length (a number) and their bytes, in the order of the fields below. The
  * version is the encoding's own, so that two versions of the program can read each other's store during an upgrade.
  */
 #include <string.h>

@@ -489,6 +489,7 @@ enum sg_status sg_function_restore(struct sg_engine *engine, const struct sg_rec
     function->version = values[SG_FUNCTION_VERSION].number;
     function->registered_at_ms = values[SG_FUNCTION_REGISTERED_AT].number;
     function->position = values[SG_FUNCTION_POSITION].number;
+    sg_engine_position_seen(engine, function->position);
     function->is_archived = values[SG_FUNCTION_IS_ARCHIVED].number != 0;
     struct sg_app *app = app_find_or_create(engine, sg_value_get_id(&values[SG_FUNCTION_APP_ID]));
     if (app == NULL ||

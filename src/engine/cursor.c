@@ -75,7 +75,7 @@ static void cursor_end(struct sg_turn *turn, struct sg_cursor *cursor)
     if (record != NULL)
         record->values[SG_CURSOR_ID] = sg_value_int(cursor->id);
     if (cursor->message != NULL) {
-        /* Writes of this turn may borrow from the event's bytes. */
+        /* Writes of this turn may borrow its bytes. */
         cursor->message->next = turn->batch->messages;
         turn->batch->messages = cursor->message;
         cursor->message = NULL;
@@ -150,6 +150,19 @@ bool sg_cursor_event_loaded(struct sg_turn *turn, struct sg_message *message)
     return false;
 }
 
+int64_t sg_cursor_lookup_floor(const struct sg_engine *engine)
+{
+    int64_t floor = INT64_MAX;
+    for (const struct sg_list_node *node = engine->cursors.first; node != NULL; node = node->next) {
+        const struct sg_cursor *cursor = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
+        if (cursor->kind != SG_CURSOR_EVENT || cursor->message == NULL || sg_id_is_null(cursor->message->as.loaded_event.key))
+            continue;
+        if (cursor->message->as.loaded_event.lookup_commit < floor)
+            floor = cursor->message->as.loaded_event.lookup_commit;
+    }
+    return floor;
+}
+
 static void event_advance(struct sg_turn *turn, struct sg_cursor *cursor)
 {
     const struct sg_message *message = cursor->message;
@@ -174,6 +187,25 @@ static void event_advance(struct sg_turn *turn, struct sg_cursor *cursor)
 
 /* ---- answers ---- */
 
+/* Gives the cursor the answer that `bytes` encode. */
+static enum sg_status answer_keep(struct sg_cursor *cursor, struct sg_str bytes)
+{
+    struct sg_message *message = sg_message_create(SG_MESSAGE_ANSWER);
+    if (message == NULL)
+        return SG_NO_MEMORY;
+    struct sg_str own = sg_arena_copy(&message->arena, bytes);
+    enum sg_status status = SG_NO_MEMORY;
+    if (own.ptr != NULL)
+        status = sg_answer_decode_bytes(own, &message->arena, &message->as.answer.answer);
+    if (status != SG_OK) {
+        sg_message_free(message);
+        return status;
+    }
+    cursor->message = message;
+    cursor->answer = &message->as.answer.answer;
+    return SG_OK;
+}
+
 void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct sg_answer *answer)
 {
     struct sg_engine *engine = turn->engine;
@@ -189,21 +221,18 @@ void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct
         return;
     }
     cursor->run = run;
-    struct sg_answer *copy = sg_arena_zalloc(&cursor->arena, sizeof(*copy));
-    struct sg_str own = sg_arena_copy(&cursor->arena, text);
     sg_buf_free(&bytes);
-    if (copy == NULL || own.ptr == NULL || sg_answer_decode_bytes(own, &cursor->arena, copy) != SG_OK) {
+    if (answer_keep(cursor, text) != SG_OK) {
         turn->is_failed = true;
         return;
     }
-    cursor->answer = copy;
     struct sg_record *record = sg_turn_write(turn, SG_WRITE_PUT, SG_KIND_ANSWER);
     if (record != NULL) {
         record->values[SG_ANSWER_JOB_ID] = sg_value_int(job->id);
         record->values[SG_ANSWER_RUN_ID] = sg_turn_id(turn, run->id);
         record->values[SG_ANSWER_BYTES] = sg_value_bytes(text);
     }
-    struct sg_apply apply = {.job = job, .answer = copy};
+    struct sg_apply apply = {.job = job, .answer = cursor->answer};
     sg_apply_begin(turn, &apply, false);
     run->hold = SG_HOLD_APPLYING;
     cursor_write(turn, cursor);
@@ -227,13 +256,25 @@ static void answer_resume(struct sg_cursor *cursor, struct sg_apply *apply)
             continue;
         struct sg_step *step = sg_step_find(cursor->run, op->id);
         bool is_result = op->code == SG_OP_STEP || op->code == SG_OP_STEP_RUN || op->code == SG_OP_STEP_FAILED || op->code == SG_OP_STEP_ERROR;
-        if (op->code == SG_OP_STEP_ERROR && step != NULL && (step->flags & SG_STEP_HAS_MEMO) == 0)
+        if (sg_apply_retries(apply, op))
             apply->retry = op;
         else if (is_result && step != NULL) {
             apply->last = step;
             apply->last_is_race = op->is_race || (apply->job->flags & SG_JOB_IS_RACE) != 0;
             apply->last_is_fresh = true;
         }
+    }
+}
+
+void sg_cursor_answer_drop(struct sg_turn *turn, struct sg_run *run)
+{
+    for (struct sg_list_node *node = turn->engine->cursors.first; node != NULL; node = node->next) {
+        struct sg_cursor *cursor = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
+        if (cursor->kind != SG_CURSOR_ANSWER || cursor->run != run)
+            continue;
+        answer_delete(turn, cursor->subject);
+        cursor_end(turn, cursor);
+        return;
     }
 }
 
@@ -253,6 +294,7 @@ static void answer_advance(struct sg_turn *turn, struct sg_cursor *cursor)
         is_live = sg_apply_op(turn, &apply, &cursor->answer->ops[cursor->next_op++]);
     bool is_done = !is_live || cursor->next_op == cursor->answer->op_count;
     if (is_live && is_done) {
+        sg_job_flush(turn, run); /* while the run is held it only writes: the jobs of this slice start after those of the ones before */
         run->hold = SG_HOLD_NONE;
         sg_apply_end(turn, &apply);
     }
@@ -369,13 +411,13 @@ enum sg_status sg_cursor_restore(struct sg_engine *engine, const struct sg_recor
     if (id >= engine->next_cursor_id)
         engine->next_cursor_id = id + 1;
     struct sg_run *run = sg_map_get_id(&engine->runs, sg_value_get_id(&values[SG_CURSOR_RUN_ID]));
-    if (kind < SG_CURSOR_EVENT || kind > SG_CURSOR_CLEAR || (kind != SG_CURSOR_EVENT && run == NULL)) {
-        engine->stray++;
+    if (kind < SG_CURSOR_EVENT || kind > SG_CURSOR_CLEAR || (kind != SG_CURSOR_EVENT && run == NULL))
         return SG_NOT_FOUND;
-    }
     struct sg_cursor *cursor = cursor_create(engine, id, (int)kind, values[SG_CURSOR_SUBJECT].number);
     if (cursor == NULL)
         return sg_error_set(error, SG_NO_MEMORY, "out of memory while restoring cursors");
+    if (kind == SG_CURSOR_EVENT)
+        sg_engine_position_seen(engine, cursor->subject);
     cursor->run = run;
     cursor->after = sg_value_get_id(&values[SG_CURSOR_AFTER]);
     cursor->next_op = (size_t)values[SG_CURSOR_NEXT].number;
@@ -392,13 +434,9 @@ enum sg_status sg_cursor_restore_answer(struct sg_engine *engine, const struct s
         struct sg_cursor *cursor = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
         if (cursor->kind != SG_CURSOR_ANSWER || cursor->subject != values[SG_ANSWER_JOB_ID].number)
             continue;
-        cursor->answer = sg_arena_zalloc(&cursor->arena, sizeof(*cursor->answer));
-        struct sg_str own = sg_arena_copy(&cursor->arena, values[SG_ANSWER_BYTES].bytes);
-        if (cursor->answer == NULL || own.ptr == NULL)
-            return sg_error_set(error, SG_NO_MEMORY, "out of memory while restoring an answer");
-        return sg_answer_decode_bytes(own, &cursor->arena, cursor->answer);
+        enum sg_status status = answer_keep(cursor, values[SG_ANSWER_BYTES].bytes);
+        return status == SG_NO_MEMORY ? sg_error_set(error, status, "out of memory while restoring an answer") : status;
     }
-    engine->stray++;
     return SG_NOT_FOUND;
 }
 
@@ -411,11 +449,14 @@ void sg_cursor_restored(struct sg_turn *turn)
         if (cursor->kind == SG_CURSOR_EVENT) {
             event_ask(turn, cursor);
         } else if (cursor->kind == SG_CURSOR_ANSWER) {
-            if (cursor->answer == NULL || sg_job_find(cursor->run, cursor->subject) == NULL) {
+            struct sg_job *job = sg_job_find(cursor->run, cursor->subject);
+            if (cursor->answer == NULL || job == NULL || cursor->next_op > cursor->answer->op_count) {
                 turn->engine->stray++;
+                answer_delete(turn, cursor->subject); /* the call is made again */
                 cursor_end(turn, cursor);
             } else {
-                /* Its steps come back with a load; sg_run_release then finds the cursor and keeps the run held. */
+                /* Its steps come back with a load; the engine then finds the cursor and keeps the run held. */
+                sg_job_resume(turn->engine, job);
                 sg_run_hydrate(turn, cursor->run);
             }
         }

@@ -13,9 +13,14 @@ void sg_cursor_clear_add(struct sg_turn *turn, struct sg_run *run);
 /* Applies a large answer in slices; the run is held meanwhile. */
 void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct sg_answer *answer);
 
+/* The run is about to be failed: an answer that was being applied to it goes with it. */
+void sg_cursor_answer_drop(struct sg_turn *turn, struct sg_run *run);
+
 /* Whether a cursor works on this run. */
 bool sg_cursor_holds(const struct sg_engine *engine, const struct sg_run *run);
 
+/* The oldest commit that the lookup of a waiting event saw; INT64_MAX if none waits. Keys of later commits are still needed. */
+int64_t sg_cursor_lookup_floor(const struct sg_engine *engine);
 /* The bytes that a cursor asked for. True if it keeps the message. */
 bool sg_cursor_event_loaded(struct sg_turn *turn, struct sg_message *message);
 /* Advances cursors that can move, at most `slices_max` slices; returns how many it did. */

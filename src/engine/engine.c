@@ -22,6 +22,9 @@
 #include "engine/run.h"
 #include "engine/step.h"
 
+/* Sleeps that one turn wakes when a hold ends: each writes a memo, a step and a job. */
+#define SLEEPS_PER_RELEASE 100
+
 enum sg_status sg_engine_create(const struct sg_engine_options *options, struct sg_engine **engine, struct sg_error *error)
 {
     struct sg_engine *made = sg_calloc(1, sizeof(*made));
@@ -82,6 +85,7 @@ static void run_loaded(struct sg_turn *turn, struct sg_message *message)
     run->hold = SG_HOLD_NONE;
     if (message->as.loaded_run.status != SG_OK) {
         engine->damaged++;
+        sg_cursor_answer_drop(turn, run);
         sg_run_fail(turn, run, "StorageError", sg_status_text(message->as.loaded_run.status),
                     "The run's steps could not be read from the store.");
         return;
@@ -149,16 +153,35 @@ static void message_dispatch(struct sg_turn *turn, struct sg_message *message)
     sg_arena_reset(&turn->engine->scratch);
 }
 
+/*
+ * The jobs that came due during a hold. Sleeps are woken here and now, while the steps are there: left to the heap, they would find the run parked
+ * again. Those beyond the bound ask for another load. False if a limit ended the run.
+ */
+static bool jobs_release(struct sg_turn *turn, struct sg_run *run)
+{
+    int woken = 0;
+    struct sg_job *next;
+    for (struct sg_job *job = run->jobs; job != NULL; job = next) {
+        next = job->next;
+        if (!job->is_deferred)
+            continue;
+        job->is_deferred = false;
+        if (job->kind == SG_JOB_SLEEP && woken < SLEEPS_PER_RELEASE) {
+            woken++;
+            if (!sg_job_start(turn, job))
+                return false;
+        } else if (!sg_heap_add(&turn->engine->due, &job->due)) {
+            turn->is_failed = true;
+        }
+    }
+    return true;
+}
+
 void sg_run_release(struct sg_turn *turn, struct sg_run *run)
 {
     struct sg_engine *engine = turn->engine;
     assert(run->hold == SG_HOLD_NONE);
-    for (struct sg_job *job = run->jobs; job != NULL; job = job->next)
-        if (job->is_deferred) {
-            job->is_deferred = false;
-            if (!sg_heap_add(&engine->due, &job->due))
-                turn->is_failed = true;
-        }
+    run->is_releasing = true;
     struct sg_id id = run->id;
     while (run != NULL && run->hold == SG_HOLD_NONE && run->queue_first != NULL && !turn->is_failed) {
         struct sg_message *message = run->queue_first;
@@ -168,8 +191,12 @@ void sg_run_release(struct sg_turn *turn, struct sg_run *run)
         message_dispatch(turn, message);
         run = sg_map_get_id(&engine->runs, id);
     }
-    if (run != NULL && (run->flags & SG_RUN_IS_ENDED) == 0)
-        sg_run_flush(turn, run);
+    if (run == NULL)
+        return;
+    run->is_releasing = false;
+    if ((run->flags & SG_RUN_IS_ENDED) != 0 || (run->hold == SG_HOLD_NONE && !jobs_release(turn, run)))
+        return;
+    sg_run_flush(turn, run);
 }
 
 /* The engine's clock never goes back, whatever the machine's does. */
@@ -239,19 +266,19 @@ static bool stray_add(struct sg_engine *engine, enum sg_kind kind, int64_t numbe
 
 static enum sg_status run_restore(struct sg_engine *engine, const struct sg_record *record)
 {
-    struct sg_run *run = sg_run_restore(engine, record);
-    if (run == NULL)
-        return stray_add(engine, SG_KIND_RUN_LIVE, 0, sg_value_get_id(&record->values[SG_RUN_LIVE_ID])) ? SG_OK : SG_NO_MEMORY;
-    return sg_run_link(engine, run) ? SG_OK : SG_NO_MEMORY;
+    enum sg_status status = sg_run_restore(engine, record);
+    if (status != SG_NOT_FOUND)
+        return status;
+    return stray_add(engine, SG_KIND_RUN_LIVE, 0, sg_value_get_id(&record->values[SG_RUN_LIVE_ID])) ? SG_OK : SG_NO_MEMORY;
 }
 
 static enum sg_status job_restore(struct sg_engine *engine, const struct sg_record *record)
 {
     struct sg_run *run = sg_map_get_id(&engine->runs, sg_value_get_id(&record->values[SG_JOB_RUN_ID]));
-    struct sg_job *job = run != NULL ? sg_job_restore(record) : NULL;
-    if (job == NULL)
-        return stray_add(engine, SG_KIND_JOB, record->values[SG_JOB_ID].number, (struct sg_id){{0}}) ? SG_OK : SG_NO_MEMORY;
-    return sg_job_link(engine, run, job) ? SG_OK : SG_NO_MEMORY;
+    enum sg_status status = run != NULL ? sg_job_restore(engine, run, record) : SG_NOT_FOUND;
+    if (status != SG_NOT_FOUND)
+        return status;
+    return stray_add(engine, SG_KIND_JOB, record->values[SG_JOB_ID].number, (struct sg_id){{0}}) ? SG_OK : SG_NO_MEMORY;
 }
 
 enum sg_status sg_engine_restore(struct sg_engine *engine, const struct sg_record *record, struct sg_error *error)
@@ -279,6 +306,9 @@ enum sg_status sg_engine_restore(struct sg_engine *engine, const struct sg_recor
         status = sg_cursor_restore_answer(engine, record, error);
         if (status == SG_NOT_FOUND || status == SG_STORE_CORRUPT)
             status = stray_add(engine, SG_KIND_ANSWER, record->values[SG_ANSWER_JOB_ID].number, (struct sg_id){{0}}) ? SG_OK : SG_NO_MEMORY;
+        break;
+    case SG_KIND_SETTING:
+        sg_job_ids_restore(engine, record);
         break;
     default:
         break;
@@ -314,6 +344,7 @@ static void runs_settle(struct sg_turn *turn)
                 sg_cursor_clear_add(turn, run);
         } else if (run->jobs == NULL) {
             engine->damaged++;
+            sg_cursor_answer_drop(turn, run);
             sg_run_fail(turn, run, "StorageError", "nothing would move this run", "The store holds no job for this run; it cannot go on.");
             cursor = 0; /* the map has changed under the walk */
         }
@@ -328,9 +359,9 @@ enum sg_status sg_engine_restored(struct sg_engine *engine, int64_t now_ms, int6
     SG_CHECK(engine, SG_ENGINE_MAGIC);
     assert(!engine->is_restored);
     clock_set(engine, now_ms);
-    engine->next_position = last_position + 1;
-    engine->next_job_id = last_job_id + 1;
+    sg_engine_position_seen(engine, last_position);
     struct sg_turn turn = {.engine = engine, .batch = batch, .now_ms = engine->now_ms};
+    sg_job_ids_restored(&turn, last_job_id);
     if (!sg_app_restored(engine))
         turn.is_failed = true;
     strays_delete(&turn);

@@ -78,6 +78,11 @@ static void key_remember(struct sg_turn *turn, const struct sg_event *event, con
 void sg_engine_forget_keys(struct sg_engine *engine, int64_t commit)
 {
     SG_CHECK(engine, SG_ENGINE_MAGIC);
+    if (engine->recent_first == NULL || engine->recent_first->commit > commit)
+        return;
+    int64_t floor = sg_cursor_lookup_floor(engine);
+    if (commit > floor)
+        commit = floor;
     while (engine->recent_first != NULL && engine->recent_first->commit <= commit) {
         struct sg_recent_key *recent = engine->recent_first;
         engine->recent_first = recent->next;
@@ -102,9 +107,11 @@ static bool is_match(struct sg_turn *turn, const struct sg_function *function, c
         if (trigger->program == NULL)
             return true;
         if (!*is_parsed) {
-            if (sg_cel_document_parse_event(event->body, scratch, document, NULL) != SG_OK) {
-                turn->is_failed = true; /* the body was canonicalized at the edge: only memory can have run out */
-                return false;
+            enum sg_status status = sg_cel_document_parse_event(event->body, scratch, document, NULL);
+            if (status != SG_OK) {
+                if (status == SG_NO_MEMORY)
+                    turn->is_failed = true;
+                return false; /* what is no event matches no expression */
             }
             *is_parsed = true;
         }

@@ -23,6 +23,22 @@ static int op_cmp(const void *left, const void *right)
     return sg_str_cmp((*a)->id, (*b)->id);
 }
 
+bool sg_group_has_member(const struct sg_op *op)
+{
+    switch (op->code) {
+    case SG_OP_NONE:
+    case SG_OP_RUN_COMPLETE:
+    case SG_OP_SYNC_RUN_COMPLETE:
+    case SG_OP_DISCOVERY_REQUEST:
+    case SG_OP_STEP_NOT_FOUND:
+    case SG_OP_DEFER_ADD:
+    case SG_OP_DEFER_ABORT:
+        return false;
+    default:
+        return op->id.len > 0;
+    }
+}
+
 void sg_group_open(struct sg_turn *turn, struct sg_run *run, const struct sg_op *ops, size_t count)
 {
     /* An id that occurs twice is one member: sorted, so that a hostile answer of a thousand equal ids costs no square. */
@@ -38,7 +54,7 @@ void sg_group_open(struct sg_turn *turn, struct sg_run *run, const struct sg_op 
     uint32_t pending = 0;
     for (size_t index = 0; index < count; index++) {
         const struct sg_op *op = sorted[index];
-        if (op->code == SG_OP_DEFER_ADD || op->code == SG_OP_DEFER_ABORT || op->id.len == 0)
+        if (!sg_group_has_member(op))
             continue;
         if (index > 0 && sg_str_eq(op->id, sorted[index - 1]->id))
             continue;
@@ -48,6 +64,7 @@ void sg_group_open(struct sg_turn *turn, struct sg_run *run, const struct sg_op 
     }
     run->group_ordinal++;
     run->pending_count = pending;
+    run->flags &= (uint8_t)~SG_RUN_IS_GROUP_DONE;
     sg_run_touch_live(run);
 }
 
@@ -63,18 +80,40 @@ void sg_group_mark(struct sg_run *run, struct sg_step *step, bool is_race)
     sg_step_touch(run, step);
 }
 
+/* Whether the job being handled is the only thing that can move the run. Then it must lead on, whatever seems to be pending. */
+static bool is_alone(const struct sg_run *run)
+{
+    return run->jobs != NULL && run->jobs->next == NULL;
+}
+
+/* A discovery is being enqueued: if nothing is pending, it is that of the present group. */
+static void group_done(struct sg_run *run)
+{
+    if (run->pending_count > 0 || run->group_ordinal == 0 || (run->flags & SG_RUN_IS_GROUP_DONE) != 0)
+        return;
+    run->flags |= SG_RUN_IS_GROUP_DONE;
+    sg_run_touch_live(run);
+}
+
 void sg_group_continue(struct sg_turn *turn, struct sg_run *run, struct sg_step *step, bool is_race, bool is_fresh)
 {
     SG_CHECK(step, SG_STEP_MAGIC);
     if ((step->flags & SG_STEP_IS_CONTINUED) != 0)
         return;
-    if (run->pending_count > 0 && !is_race)
+    if (run->pending_count > 0 && !is_race && !is_alone(run))
         return;
-    /* A repeated report of a member: whoever emptied the group has enqueued its discovery. */
-    if ((step->flags & SG_STEP_IS_GROUPED) != 0 && !is_race && !is_fresh)
-        return;
+    if ((step->flags & SG_STEP_IS_GROUPED) != 0 && !is_race) {
+        /*
+         * A group has one discovery. Of the present one it is known whether it has been enqueued: who emptied the pending set need not have done it,
+         * since a checkpoint memoizes and enqueues nothing. In an older one, only a completion that is news leads on.
+         */
+        bool is_present = step->flags >> SG_STEP_GROUP_SHIFT == run->group_ordinal;
+        if (is_present ? (run->flags & SG_RUN_IS_GROUP_DONE) != 0 : !is_fresh)
+            return;
+    }
     step->flags |= SG_STEP_IS_CONTINUED;
     sg_step_touch(run, step);
+    group_done(run);
     if (run->request_version >= 2 && (run->flags & SG_RUN_IS_PLAN_FORCED) != 0) {
         run->flags &= (uint8_t)~SG_RUN_IS_PLAN_FORCED;
         sg_run_touch_live(run);
@@ -91,12 +130,13 @@ bool sg_group_sleep_ended(struct sg_turn *turn, struct sg_job *job)
     struct sg_step *step = sg_step_find(run, sg_job_target(job));
     if (step != NULL) {
         sg_step_memoize(turn, run, step, SG_STEP_COMPLETED, SG_STR("null"));
-        if (run->pending_count > 0 && (job->flags & SG_JOB_IS_RACE) == 0) {
+        if (run->pending_count > 0 && (job->flags & SG_JOB_IS_RACE) == 0 && !is_alone(run)) {
             sg_job_remove(turn, job);
             return false;
         }
         step->flags |= SG_STEP_IS_CONTINUED;
         sg_step_touch(run, step);
+        group_done(run);
     } else {
         turn->engine->stray++; /* its step is gone from the store: only the discovery can still help */
     }

@@ -4,6 +4,8 @@
 
 #include "engine/turn.h"
 
+/* Whether the op is a step that completes some day: only such are members of a group. */
+bool sg_group_has_member(const struct sg_op *op);
 /* Opens a coalesced group for the ops of an answer (all but the lazy ones), replacing the one before (reference/02 §8.3). */
 void sg_group_open(struct sg_turn *turn, struct sg_run *run, const struct sg_op *ops, size_t count);
 /* Makes the step a pending member of the group that was opened for its answer. */

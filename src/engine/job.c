@@ -19,7 +19,12 @@
 #include "engine/run.h"
 #include "engine/step.h"
 
+/* One more write in so many jobs; so many ids are lost at a restart. */
+#define JOB_IDS_PER_BLOCK 100000
+#define JOB_IDS_SETTING SG_STR("job_ids_end")
+
 static void call_start(struct sg_turn *turn, struct sg_job *job, bool is_plan_forced);
+static void job_ids_reserve(struct sg_turn *turn);
 
 static struct sg_job *job_create(struct sg_str cause, struct sg_str target)
 {
@@ -48,6 +53,8 @@ void sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_sp
         turn->is_failed = true;
         return;
     }
+    if (engine->next_job_id >= engine->job_ids_end)
+        job_ids_reserve(turn);
     job->id = engine->next_job_id++;
     job->kind = (uint8_t)spec->kind;
     job->flags = (uint8_t)spec->flags;
@@ -221,6 +228,7 @@ void sg_job_silence(struct sg_engine *engine, struct sg_job *job)
 {
     SG_CHECK(job, SG_JOB_MAGIC);
     call_stop(engine, job);
+    job->is_deferred = false;
     if (sg_heap_has(&job->due))
         sg_heap_remove(&engine->due, &job->due);
 }
@@ -263,17 +271,45 @@ void sg_job_write(struct sg_turn *turn, const struct sg_job *job)
     values[SG_JOB_SNAPSHOT] = sg_value_int(job->snapshot);
 }
 
-struct sg_job *sg_job_restore(const struct sg_record *record)
+static void job_ids_reserve(struct sg_turn *turn)
+{
+    struct sg_engine *engine = turn->engine;
+    engine->job_ids_end = engine->next_job_id + JOB_IDS_PER_BLOCK;
+    struct sg_record *record = sg_turn_write(turn, SG_WRITE_PUT, SG_KIND_SETTING);
+    if (record == NULL)
+        return;
+    char text[24];
+    snprintf(text, sizeof(text), "%lld", (long long)engine->job_ids_end);
+    record->values[SG_SETTING_NAME] = sg_value_bytes(JOB_IDS_SETTING);
+    record->values[SG_SETTING_VALUE] = sg_value_bytes(sg_turn_copy(turn, sg_str_from(text)));
+}
+
+void sg_job_ids_restore(struct sg_engine *engine, const struct sg_record *setting)
+{
+    int64_t end;
+    if (sg_str_eq(setting->values[SG_SETTING_NAME].bytes, JOB_IDS_SETTING) && sg_str_to_int(setting->values[SG_SETTING_VALUE].bytes, &end) &&
+        end > engine->next_job_id)
+        engine->next_job_id = end;
+}
+
+void sg_job_ids_restored(struct sg_turn *turn, int64_t last_job_id)
+{
+    if (last_job_id >= turn->engine->next_job_id)
+        turn->engine->next_job_id = last_job_id + 1;
+    job_ids_reserve(turn);
+}
+
+enum sg_status sg_job_restore(struct sg_engine *engine, struct sg_run *run, const struct sg_record *record)
 {
     const struct sg_value *values = record->values;
     struct sg_str cause = values[SG_JOB_CAUSE].bytes;
     struct sg_str target = values[SG_JOB_TARGET].bytes;
     int64_t kind = values[SG_JOB_KIND].number;
     if (cause.len > SG_LIMIT_STEP_ID_BYTES || target.len > SG_LIMIT_STEP_ID_BYTES || (kind != SG_JOB_CALL && kind != SG_JOB_SLEEP))
-        return NULL;
+        return SG_NOT_FOUND;
     struct sg_job *job = job_create(cause, target);
     if (job == NULL)
-        return NULL;
+        return SG_NO_MEMORY;
     job->id = values[SG_JOB_ID].number;
     job->kind = (uint8_t)kind;
     job->flags = (uint8_t)values[SG_JOB_FLAGS].number;
@@ -281,7 +317,21 @@ struct sg_job *sg_job_restore(const struct sg_record *record)
     job->generation = (int32_t)values[SG_JOB_GENERATION].number;
     job->snapshot = values[SG_JOB_SNAPSHOT].number;
     job->due.key_ms = values[SG_JOB_DUE_AT].number;
-    return job;
+    if (!sg_job_link(engine, run, job)) {
+        sg_free(job);
+        return SG_NO_MEMORY;
+    }
+    return SG_OK;
+}
+
+void sg_job_resume(struct sg_engine *engine, struct sg_job *job)
+{
+    SG_CHECK(job, SG_JOB_MAGIC);
+    assert(!job->is_started);
+    sg_heap_remove(&engine->due, &job->due);
+    job->is_started = true;
+    job->run->calls++;
+    engine->calls++;
 }
 
 struct sg_job *sg_job_find(const struct sg_run *run, int64_t id)

@@ -38,8 +38,17 @@ int sg_job_attempts_max(const struct sg_job *job);
 /* Back-off after the failed attempt number `attempt`, from 0 (reference/02 §5.3). */
 int64_t sg_job_backoff_ms(struct sg_engine *engine, int attempt);
 
-/* For start-up: a job from its record, not yet in any list; NULL if memory ran out or the record makes no sense. */
-struct sg_job *sg_job_restore(const struct sg_record *record);
+/*
+ * Ids of jobs are never given twice, or an old call could speak for a new job (ctx.qi_id names it). They are reserved in the store in blocks, as
+ * a setting; what a process did not use of its block is left unused.
+ */
+void sg_job_ids_restore(struct sg_engine *engine, const struct sg_record *setting);
+void sg_job_ids_restored(struct sg_turn *turn, int64_t last_job_id);
+
+/* For start-up: adds the job of a record to its run. SG_NOT_FOUND: the record makes no sense; SG_NO_MEMORY. */
+enum sg_status sg_job_restore(struct sg_engine *engine, struct sg_run *run, const struct sg_record *record);
+/* For start-up: the job's call has been answered, and the answer is being applied: it is not due, and counts as started. */
+void sg_job_resume(struct sg_engine *engine, struct sg_job *job);
 /* Puts a job into its run's list and, unless it is started, among the due ones. False if memory ran out. */
 bool sg_job_link(struct sg_engine *engine, struct sg_run *run, struct sg_job *job);
 /* The run has ended: the job is no longer due, its call no longer counts; its record is deleted later. */

@@ -46,6 +46,12 @@ static bool positions_set(struct sg_run *run, const int64_t *positions, size_t c
     return true;
 }
 
+static void positions_free(struct sg_run *run)
+{
+    if (run->event_count > 1)
+        sg_free(run->events.positions);
+}
+
 bool sg_run_link(struct sg_engine *engine, struct sg_run *run)
 {
     return sg_map_add(&engine->runs, run) == SG_OK;
@@ -72,8 +78,7 @@ struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec)
     if (sg_event_is_final(spec->event_name))
         run->flags |= SG_RUN_IS_SILENT;
     if (!sg_run_link(engine, run)) {
-        if (run->event_count > 1)
-            sg_free(run->events.positions);
+        positions_free(run);
         sg_free(run);
         turn->is_failed = true;
         return (struct sg_id){{0}};
@@ -111,7 +116,7 @@ void sg_run_flush(struct sg_turn *turn, struct sg_run *run)
     run->is_live_dirty = false;
     run->is_row_dirty = false;
     bool may_park = turn->engine->options.is_fully_parked || run->calls == 0;
-    if (may_park && run->hold == SG_HOLD_NONE && run->queue_first == NULL)
+    if (may_park && run->hold == SG_HOLD_NONE && run->queue_first == NULL && !run->is_releasing)
         sg_hot_free(turn->engine, run);
 }
 
@@ -207,8 +212,14 @@ void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_en
     live_write(turn, run);
     run->is_live_dirty = false;
     run->is_row_dirty = false;
-    for (struct sg_job *job = run->jobs; job != NULL; job = job->next)
-        sg_job_silence(engine, job);
+    struct sg_job *next;
+    for (struct sg_job *job = run->jobs; job != NULL; job = next) {
+        next = job->next;
+        if (job->is_new)
+            sg_job_forget(engine, job); /* of this turn: never written */
+        else
+            sg_job_silence(engine, job);
+    }
     sg_hot_free(engine, run);
     sg_cursor_clear_add(turn, run);
 }
@@ -261,29 +272,37 @@ bool sg_run_set_aside(struct sg_run *run, struct sg_message *message)
     return true;
 }
 
-struct sg_run *sg_run_restore(struct sg_engine *engine, const struct sg_record *record)
+/* The positions in a record's blob; false if memory ran out. */
+static bool positions_read(struct sg_run *run, struct sg_str blob)
+{
+    int64_t *positions = sg_malloc(blob.len);
+    if (positions == NULL)
+        return false;
+    for (size_t index = 0; index < blob.len / 8; index++) {
+        uint64_t position = 0;
+        for (size_t byte = 0; byte < 8; byte++)
+            position = position << 8 | (uint8_t)blob.ptr[index * 8 + byte];
+        positions[index] = (int64_t)position;
+    }
+    bool is_set = positions_set(run, positions, blob.len / 8);
+    sg_free(positions);
+    return is_set;
+}
+
+enum sg_status sg_run_restore(struct sg_engine *engine, const struct sg_record *record)
 {
     const struct sg_value *values = record->values;
     struct sg_function *function = sg_map_get_id(&engine->functions, sg_value_get_id(&values[SG_RUN_LIVE_FUNCTION_ID]));
     struct sg_str blob = values[SG_RUN_LIVE_EVENTS].bytes;
     if (function == NULL || blob.len == 0 || blob.len % 8 != 0)
-        return NULL;
+        return SG_NOT_FOUND;
     struct sg_run *run = sg_calloc(1, sizeof(*run));
-    int64_t *positions = sg_malloc(blob.len);
-    if (run != NULL && positions != NULL) {
-        for (size_t index = 0; index < blob.len / 8; index++) {
-            uint64_t position = 0;
-            for (size_t byte = 0; byte < 8; byte++)
-                position = position << 8 | (uint8_t)blob.ptr[index * 8 + byte];
-            positions[index] = (int64_t)position;
-        }
-    }
-    if (run == NULL || positions == NULL || !positions_set(run, positions, blob.len / 8)) {
-        sg_free(positions);
+    if (run == NULL || !positions_read(run, blob)) {
         sg_free(run);
-        return NULL;
+        return SG_NO_MEMORY;
     }
-    sg_free(positions);
+    for (uint32_t index = 0; index < run->event_count; index++)
+        sg_engine_position_seen(engine, sg_run_positions(run)[index]);
     run->magic = SG_RUN_MAGIC;
     run->id = sg_value_get_id(&values[SG_RUN_LIVE_ID]);
     run->function = function;
@@ -298,7 +317,12 @@ struct sg_run *sg_run_restore(struct sg_engine *engine, const struct sg_record *
     run->pending_count = (uint32_t)values[SG_RUN_LIVE_PENDING].number;
     run->group_ordinal = (uint32_t)values[SG_RUN_LIVE_GROUP].number;
     run->status = run->started_at_ms > 0 ? SG_RUN_RUNNING : SG_RUN_SCHEDULED;
-    return run;
+    if (!sg_run_link(engine, run)) {
+        positions_free(run);
+        sg_free(run);
+        return SG_NO_MEMORY;
+    }
+    return SG_OK;
 }
 
 void sg_run_forget(struct sg_engine *engine, struct sg_run *run, struct sg_batch *batch)
@@ -321,8 +345,7 @@ void sg_run_forget(struct sg_engine *engine, struct sg_run *run, struct sg_batch
             sg_message_free(message);
         message = next;
     }
-    if (run->event_count > 1)
-        sg_free(run->events.positions);
+    positions_free(run);
     run->magic = 0;
     sg_free(run);
 }

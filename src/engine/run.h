@@ -51,7 +51,8 @@ const int64_t *sg_run_positions(const struct sg_run *run);
 bool sg_run_link(struct sg_engine *engine, struct sg_run *run);
 /* Frees the run, its steps and jobs, without writing anything. Messages that were set aside go to the batch (or are freed without one). */
 void sg_run_forget(struct sg_engine *engine, struct sg_run *run, struct sg_batch *batch);
-struct sg_run *sg_run_restore(struct sg_engine *engine, const struct sg_record *record);
+/* For start-up: adds the run of a record. SG_NOT_FOUND: the record makes no sense; SG_NO_MEMORY. */
+enum sg_status sg_run_restore(struct sg_engine *engine, const struct sg_record *record);
 void sg_run_delete_live(struct sg_turn *turn, const struct sg_run *run);
 
 #endif

@@ -105,7 +105,8 @@ struct sg_hot {
 enum sg_run_flag {
     SG_RUN_IS_PLAN_FORCED = 1, /* ctx.disable_immediate_execution */
     SG_RUN_IS_SILENT = 2,      /* its trigger is a failed or finished event: no lifecycle events (reference/02 §6.4) */
-    SG_RUN_IS_ENDED = 4        /* being cleared by a cursor */
+    SG_RUN_IS_ENDED = 4,       /* being cleared by a cursor */
+    SG_RUN_IS_GROUP_DONE = 8   /* the discovery of the present group has been enqueued */
 };
 
 enum sg_run_hold {
@@ -124,6 +125,7 @@ struct sg_run {
     uint8_t status;
     bool is_live_dirty;
     bool is_row_dirty;
+    bool is_releasing;      /* a hold has just ended: not parked before all that waited has been handled */
     uint16_t calls;         /* in flight */
     int32_t function_version;
     struct sg_id id;
@@ -172,14 +174,14 @@ struct sg_cursor {
     uint32_t magic;
     uint8_t kind;
     bool is_asked;           /* the load of its event is outstanding */
-    bool is_ready;           /* `message` holds the event */
+    bool is_ready;           /* the event is there */
     int64_t id;
     int64_t subject;
     struct sg_str name;      /* SG_CURSOR_EVENT: of the event */
     struct sg_id after;      /* function id, all zero: none yet */
     struct sg_run *run;      /* SG_CURSOR_ANSWER, SG_CURSOR_CLEAR */
-    struct sg_message *message;
-    struct sg_answer *answer; /* SG_CURSOR_ANSWER: in `arena` */
+    struct sg_message *message; /* holds the bytes of the event or the answer; goes with the batch that ends the cursor, since its writes borrow them */
+    struct sg_answer *answer;   /* SG_CURSOR_ANSWER: in `message` */
     size_t next_op;
     struct sg_arena arena;
     struct sg_list_node in_engine;
@@ -219,6 +221,7 @@ struct sg_engine {
     int64_t now_ms;
     int64_t next_position;
     int64_t next_job_id;
+    int64_t job_ids_end;         /* up to here they are reserved in the store */
     int64_t next_cursor_id;
     struct sg_map apps;          /* by id */
     struct sg_map functions;     /* by id */
@@ -237,6 +240,13 @@ struct sg_engine {
     int64_t damaged;
     bool is_restored;
 };
+
+/* Start-up: the log has reached this position at least, even if its newest events have been trimmed. */
+static inline void sg_engine_position_seen(struct sg_engine *engine, int64_t position)
+{
+    if (position >= engine->next_position)
+        engine->next_position = position + 1;
+}
 
 static inline struct sg_str sg_job_cause(const struct sg_job *job)
 {

@@ -54,7 +54,8 @@ struct sg_step *sg_step_report(struct sg_turn *turn, struct sg_run *run, const s
     }
     if ((step->flags & SG_STEP_HAS_MEMO) == 0) {
         step->op = (uint8_t)op->code;
-        step->opts = op->opts;
+        if ((step->flags & SG_STEP_IS_PLANNED) == 0)
+            step->opts = op->opts; /* borrowed: whoever reports a step that is not planned yet touches it, and the flush lets go of it */
         if (op->started_at_ns > 0 && op->code != SG_OP_STEP_PLANNED)
             step->started_at_ms = op->started_at_ns / 1000000 + turn->engine->options.clock_offset_ms;
     }
@@ -161,6 +162,7 @@ bool sg_hot_add(struct sg_run *run, const struct sg_loaded_step *loaded)
     step->flags = (uint32_t)loaded->flags;
     step->attempts = loaded->attempts;
     step->started_at_ms = loaded->started_at_ms;
+    step->ended_at_ms = loaded->ended_at_ms;
     if (sg_map_add(&run->hot->steps, step) != SG_OK) {
         sg_free(step);
         return false;

@@ -163,6 +163,7 @@ static enum sg_status collect_step(void *context, const struct sg_record *record
                                    .flags = (int)values[SG_STEP_FLAGS].number,
                                    .attempts = (int)values[SG_STEP_ATTEMPTS].number,
                                    .started_at_ms = values[SG_STEP_STARTED_AT].number,
+                                   .ended_at_ms = values[SG_STEP_ENDED_AT].is_null ? 0 : values[SG_STEP_ENDED_AT].number,
                                }};
     if (node->step.id.ptr == NULL || node->step.name.ptr == NULL)
         return SG_NO_MEMORY;

@@ -44,12 +44,10 @@ enum sg_status sg_restore_engine(struct sg_store *store, struct sg_engine *engin
 {
     struct progress progress = {.engine = engine, .error = error, .started_at_ms = monotonic_ms()};
     progress.logged_at_ms = progress.started_at_ms;
-    for (int kind = 0; kind < SG_KIND_COUNT; kind++) {
-        const struct sg_kind_info *info = sg_kind_info(kind);
-        if (info->life != SG_LIFE_LIVE)
-            continue;
-        progress.table = info->table;
-        enum sg_status status = sg_store_scan(store, kind, hand_over, &progress, error);
+    static const enum sg_kind kinds[] = SG_ENGINE_RESTORED_KINDS; /* what refers to another comes after it */
+    for (size_t index = 0; index < SG_ARRAY_LEN(kinds); index++) {
+        progress.table = sg_kind_info(kinds[index])->table;
+        enum sg_status status = sg_store_scan(store, kinds[index], hand_over, &progress, error);
         if (status != SG_OK)
             return status;
     }

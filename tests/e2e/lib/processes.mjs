@@ -24,7 +24,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () =>
 export const cleanEnvironment = () =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(INNGEST_|STEPGATE_|NODE_ENV$|CF_PAGES|NODE_TEST)/.test(name)));
 
-class Process {
+export class Process {
   constructor(command, args, { dir, log, env, stdout }) {
     this.log = path.join(dir, log);
     const file = fs.openSync(this.log, "a");

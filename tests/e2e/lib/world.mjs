@@ -15,7 +15,7 @@ export class World {
   // runtime: "node" | "workerd"; mode: "dev" | "signed"; checkpointing: "default" | "on" | "off"; sync: who registers the app,
   // "app" | "gateway" | "test" (nobody before the test does). `gateway` holds more options of Gateway.start, `app` of the app.
   static async start({ name, major = 4, runtime = "node", mode = "dev", checkpointing = "default", sync = "app", gateway = {}, app = {} }) {
-    const world = new World();
+    const world = new this();
     Object.assign(world, { major, runtime, mode, checkpointing, sync, gatewayOptions: gateway, appOptions: app });
     world.dir = path.join(buildDir, "e2e", name.replace(/[^\w.-]+/g, "-"));
     fs.rmSync(world.dir, { recursive: true, force: true });

@@ -1,0 +1,7 @@
+module stepgate/e2e/app
+
+go 1.24.0
+
+require (
+	github.com/inngest/inngestgo v0.15.1
+)

@@ -1,0 +1,3 @@
+module github.com/inngest/inngest
+
+go 1.24.0

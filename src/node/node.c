@@ -312,7 +312,6 @@ static enum sg_status open_caller(struct sg_node *node, struct sg_error *error)
     struct sg_caller_options caller = {.store = node->store,
                                        .keys = options->keys,
                                        .key_count = options->key_count,
-                                       .server_kind = options->server_kind,
                                        .poster = {post_internal, node},
                                        .connections_per_app_max = options->connections_per_app_max,
                                        .call_timeout_ms = options->call_timeout_ms};

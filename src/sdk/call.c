@@ -77,7 +77,6 @@ static enum sg_status add_headers(struct sg_transfer *transfer, struct sg_call_m
     char text[SG_SIGNATURE_MAX + 1];
 
     sg_http_header(http, "Content-Type", SG_STR("application/json"));
-    sg_http_header(http, "X-Inngest-Server-Kind", sg_str_from(maker->server_kind));
     if (maker->key != NULL) {
         size_t len = sg_signature_make(maker->key, sg_buf_str(&transfer->body), sg_http_wall_ms() / 1000, text);
         if (len == 0)

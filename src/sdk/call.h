@@ -15,7 +15,6 @@ struct sg_call_maker {
     struct sg_store_reader *reader;
     const struct sg_signing_key *key; /* NULL: calls are not signed */
     char fingerprint[SG_KEY_FINGERPRINT_LEN + 1];
-    const char *server_kind;
     int64_t call_timeout_ms;
     int64_t connect_timeout_ms;
     struct sg_rng rng; /* for X-Request-Id */

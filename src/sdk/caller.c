@@ -89,7 +89,6 @@ struct sg_caller {
     uint32_t magic;
     struct sg_caller_options options;
     struct sg_signing_key key;
-    char server_kind[16];
     atomic_bool is_draining;
     atomic_bool is_stopping;
     pthread_mutex_t idle_lock;
@@ -136,7 +135,6 @@ static enum sg_status thread_init(struct caller_thread *thread, struct sg_caller
     sg_map_init_ids(&thread->lines, offsetof(struct app_line, id));
     thread->maker = (struct sg_call_maker){
         .key = caller->options.key_count > 0 ? &caller->key : NULL,
-        .server_kind = caller->server_kind,
         .call_timeout_ms = caller->options.call_timeout_ms,
         .connect_timeout_ms = caller->options.connect_timeout_ms,
     };
@@ -188,9 +186,6 @@ enum sg_status sg_caller_create(const struct sg_caller_options *options, struct 
     if (own->key_count > 0)
         caller->key = options->keys[0];
     own->keys = NULL;
-    struct sg_str kind = sg_str_from(options->server_kind != NULL ? options->server_kind : "dev");
-    assert(kind.len < sizeof(caller->server_kind));
-    memcpy(caller->server_kind, kind.ptr, kind.len);
     pthread_mutex_init(&caller->idle_lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);

@@ -17,7 +17,6 @@ struct sg_caller_options {
     struct sg_store *store;            /* outlives the caller; each thread opens a reader */
     const struct sg_signing_key *keys; /* calls are signed with the first; copied */
     size_t key_count;                  /* 0: calls are not signed */
-    const char *server_kind;           /* "dev" or "cloud" */
     struct sg_poster poster;           /* where answers go */
     int threads;                       /* 0: 1. All calls of an app are made by the same thread */
     int connections_per_app_max;       /* 0: SG_LIMIT_CONNECTIONS_PER_APP */

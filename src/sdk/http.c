@@ -23,6 +23,8 @@
 #define HTTP_MAGIC             0x68747470u
 #define HEADER_BYTES_MAX       (256 * 1024) /* ours: of all headers of one answer */
 #define RESPONSE_BYTES_KEPT    (256 * 1024) /* a larger buffer is given back after the exchange */
+/* A connection that was idle for longer is not used again: servers close theirs after 2 to 5 s, and a call must not run into that. */
+#define CONNECTION_IDLE_S 1L
 #define DNS_CACHE_S            5L           /* reference/01 §7.8 */
 
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
@@ -106,6 +108,31 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return http->response.is_failed ? 0 : len;
 }
 
+/* ---- what goes out ---- */
+
+static size_t on_read(char *room, size_t size, size_t count, void *context)
+{
+    struct sg_http *http = context;
+    size_t len = size * count;
+    size_t left = http->body.len - http->body_sent;
+    if (len > left)
+        len = left;
+    if (len > 0)
+        memcpy(room, http->body.ptr + http->body_sent, len);
+    http->body_sent += len;
+    return len;
+}
+
+/*
+ * libcurl wants to send the body once more, because a connection that it had kept broke before any byte of an answer came. The app may well have
+ * run the step: only the engine may repeat a call, as an attempt that counts. So nothing is sent twice from here.
+ */
+static int on_seek(void *context, curl_off_t offset, int origin)
+{
+    struct sg_http *http = context;
+    return origin == SEEK_SET && offset == 0 && http->body_sent == 0 ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
 /* ---- the handle ---- */
 
 /* What never changes. */
@@ -130,6 +157,11 @@ static bool set_up(struct sg_http *http)
     is_ok &= curl_easy_setopt(easy, CURLOPT_HEADERDATA, http) == CURLE_OK;
     is_ok &= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK;
     is_ok &= curl_easy_setopt(easy, CURLOPT_WRITEDATA, http) == CURLE_OK;
+    is_ok &= curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read) == CURLE_OK;
+    is_ok &= curl_easy_setopt(easy, CURLOPT_READDATA, http) == CURLE_OK;
+    is_ok &= curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek) == CURLE_OK;
+    is_ok &= curl_easy_setopt(easy, CURLOPT_SEEKDATA, http) == CURLE_OK;
+    is_ok &= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, CONNECTION_IDLE_S) == CURLE_OK;
     return is_ok;
 }
 
@@ -214,6 +246,7 @@ static struct curl_slist *header_list(struct sg_http *http)
 static bool aim(struct sg_http *http, int64_t timeout_ms)
 {
     CURL *easy = http->easy;
+    http->body_sent = 0;
     bool is_ok = curl_easy_setopt(easy, CURLOPT_URL, http->url.ptr) == CURLE_OK;
     is_ok &= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK;
     is_ok &= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)http->connect_timeout_ms) == CURLE_OK;
@@ -224,7 +257,6 @@ static bool aim(struct sg_http *http, int64_t timeout_ms)
         is_ok &= curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK;
         is_ok &= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, strcmp(http->method, "POST") == 0 ? NULL : http->method) == CURLE_OK;
         is_ok &= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)http->body.len) == CURLE_OK;
-        is_ok &= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, http->body.len > 0 ? http->body.ptr : "") == CURLE_OK;
     }
     return is_ok;
 }
@@ -325,6 +357,7 @@ enum sg_transport_failure sg_http_failure(struct sg_http *http, CURLcode code, s
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
     case CURLE_GOT_NOTHING:
+    case CURLE_SEND_FAIL_REWIND:
         return SG_TRANSPORT_UNREACHABLE;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:

@@ -22,6 +22,7 @@ struct sg_http {
     /* the request */
     const char *method;
     struct sg_str body; /* borrowed until the exchange has ended */
+    size_t body_sent;
     struct sg_buf url;  /* terminated */
     struct sg_buf header_text;
     size_t header_offsets[SG_HTTP_HEADERS_MAX];

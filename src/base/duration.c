@@ -204,9 +204,9 @@ enum sg_status sg_delay_parse(struct sg_str text, int64_t wall_now_ms, int64_t *
     int64_t ms;
 
     if (text.len >= DATE_LEN_MIN && sg_date_parse(text, &ms)) {
+        /* Not rounded to a second as the reference server does: a sleep never ends early (reference/11 §5). */
         int64_t way = way_to(ms, wall_now_ms);
-        int64_t half = MS_PER_SECOND / 2;
-        *delay_ms = way <= 0 ? 0 : (way / MS_PER_SECOND + (way % MS_PER_SECOND >= half ? 1 : 0)) * MS_PER_SECOND;
+        *delay_ms = way > 0 ? way : 0;
         return SG_OK;
     }
     enum sg_status status = sg_duration_parse_ms(text, &ms, error);
@@ -245,9 +245,8 @@ bool sg_retry_after_parse(struct sg_str text, int64_t wall_now_ms, int64_t *dela
     if (text.len <= RETRY_AFTER_DIGITS_MAX && sg_str_to_int(text, &value)) {
         if (value <= 0)
             return false;
-        /* Seconds count from the beginning of the present second. */
-        int64_t into_second = wall_now_ms % MS_PER_SECOND;
-        way = value * MS_PER_SECOND - (into_second < 0 ? into_second + MS_PER_SECOND : into_second);
+        /* From now, not from the beginning of the present second as the reference server counts: an app that is too busy is not asked early. */
+        way = value * MS_PER_SECOND;
     } else if (sg_date_parse(text, &value)) {
         way = way_to(value, wall_now_ms);
     } else {

@@ -24,8 +24,8 @@ bool sg_rfc3339_parse(struct sg_str text, int64_t *unix_ms);
 bool sg_date_parse(struct sg_str text, int64_t *unix_ms);
 
 /*
- * A sleep: a date if the text has at least 10 characters and is one, else a duration. The delay is never negative; to a
- * date it is rounded to the nearest second. No upper limit is applied.
+ * A sleep: a date if the text has at least 10 characters and is one, else a duration. The delay is never negative and
+ * never shorter than asked. No upper limit is applied.
  */
 enum sg_status sg_delay_parse(struct sg_str text, int64_t wall_now_ms, int64_t *delay_ms, struct sg_error *error);
 /*
@@ -34,7 +34,7 @@ enum sg_status sg_delay_parse(struct sg_str text, int64_t wall_now_ms, int64_t *
  */
 enum sg_status sg_timeout_parse(struct sg_str text, int64_t wall_now_ms, int64_t *delay_ms, struct sg_error *error);
 
-/* A Retry-After header: delay within [1 s, 24 h]. False if it is to be ignored. */
+/* A Retry-After header: delay within [1 s, 24 h], never shorter than asked within that. False if it is to be ignored. */
 bool sg_retry_after_parse(struct sg_str text, int64_t wall_now_ms, int64_t *delay_ms);
 
 #define SG_RFC3339_MAX 40

@@ -304,11 +304,11 @@ Test(sleep_text, durations_and_dates)
         {"366d", 366 * DAY},
         {"400d", 400 * DAY},
         {"2030-01-02T03:04:15.600Z", 10 * SECOND},
-        {"2030-01-02T03:04:15.000Z", 9 * SECOND},  /* 9.4 s */
-        {"2030-01-02T03:04:15.100Z", 10 * SECOND}, /* 9.5 s: half goes up */
-        {"2030-01-02T03:04:05.700Z", 0},
+        {"2030-01-02T03:04:15.000Z", 9400}, /* never early, so not rounded */
+        {"2030-01-02T03:04:15.100Z", 9500},
+        {"2030-01-02T03:04:05.700Z", 100},
         {"2029-12-31", 0},
-        {"2030-01-03T03:04:06", DAY},
+        {"2030-01-03T03:04:06", DAY + 400},
         {"Jan  2 03:04:05", 0},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -346,10 +346,10 @@ Test(retry_after, seconds_dates_and_clipping)
         const char *text;
         int64_t delay_ms; /* 0: ignored */
     } cases[] = {
-        {"2", 1600}, /* from the beginning of the present second */
-        {"1", 1000}, /* 600 ms, clipped */
-        {"120", 119600},
-        {" 120 ", 119600},
+        {"2", 2000},
+        {"1", 1000},
+        {"120", 120000},
+        {" 120 ", 120000},
         {"86401", DAY},
         {"9999999", DAY},
         {"99999999", 0},

@@ -1,8 +1,9 @@
 /*
- * Apps over HTTP: what has registered and where it was looked for (/v1/admin/apps), a sync on demand (/v1/admin/sync), and the functions of one app
- * (/v1/apps/{name}/functions).
+ * Apps over HTTP: what has registered and where it was looked for (/v1/admin/apps), a sync on demand (/v1/admin/sync),
+ * and the functions of one app (/v1/apps/{name}/functions).
  *
- * A sync is only asked for here: an app may take its time to answer, and no request may wait that long. What came of it is in /v1/admin/apps.
+ * A sync is only asked for here: an app may take its time to answer, and no request may wait that long. What came of it
+ * is in /v1/admin/apps.
  */
 #include <stepgate/json.h>
 

@@ -1,9 +1,9 @@
 /*
- * One run from inside: /v1/admin/runs/{run} with its steps and calls, and /v1/admin/runs/{run}/why, which asks the engine what holds it (design: it
- * explains itself).
+ * One run from inside: /v1/admin/runs/{run} with its steps and calls, and /v1/admin/runs/{run}/why, which asks the
+ * engine what holds it (design: it explains itself).
  *
- * Steps are shown as they stand, so that asking again and again shows a run as it happens. Outputs of steps are shown as far as they fit a budget; the
- * whole of them is at /v0/runs/{run}/actions while the run lives.
+ * Steps are shown as they stand, so that asking again and again shows a run as it happens. Outputs of steps are shown
+ * as far as they fit a budget; the whole of them is at /v0/runs/{run}/actions while the run lives.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -224,8 +224,8 @@ static void append_run(struct sg_buf *out, const struct sg_record *run, const st
 }
 
 /* Reads everything but the run itself. */
-static enum sg_status read_parts(struct sg_store_reader *reader, const struct sg_record *run, struct function_names *names, struct steps *steps,
-                                 struct attempts *attempts, struct sg_error *error)
+static enum sg_status read_parts(struct sg_store_reader *reader, const struct sg_record *run, struct function_names *names,
+                                 struct steps *steps, struct attempts *attempts, struct sg_error *error)
 {
     struct sg_query query = {.kind = SG_KIND_FUNCTION, .index = SG_INDEX_KEY, .equal_count = 1, .is_descending = true, .limit = 1};
 
@@ -296,7 +296,8 @@ void sg_handle_admin_run(struct sg_request *request)
 static void on_explained(struct sg_request *request, const struct sg_reply *reply)
 {
     if (reply->status == SG_NOT_FOUND) {
-        sg_respond_error(request, 404, "not_found", "The run %.*s has ended or is unknown: nothing will move it", SG_FMT(request->parameters[0]));
+        sg_respond_error(request, 404, "not_found", "The run %.*s has ended or is unknown: nothing will move it",
+                         SG_FMT(request->parameters[0]));
         return;
     }
     if (reply->status != SG_OK || request->reply_text.is_failed) {

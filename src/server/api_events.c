@@ -1,9 +1,10 @@
 /*
  * Events over HTTP: GET /v1/events, one of them, and the runs that it started (reference/03 §3.2).
  *
- * The model. The list walks the log backwards by internal id and stops at the page's end, at the window's end, or after SG_LIMIT_EVENTS_SCANNED rows;
- * in the last case the metadata says how far it got (`scanned_until`), and that id as `cursor` continues. Internal ids carry the time of their
- * maker, which for seeded ones is the client, so the window is cut by id only with a day of slack and exactly by the time of arrival.
+ * The model. The list walks the log backwards by internal id and stops at the page's end, at the window's end, or after
+ * SG_LIMIT_EVENTS_SCANNED rows; in the last case the metadata says how far it got (`scanned_until`), and that id as
+ * `cursor` continues. Internal ids carry the time of their maker, which for seeded ones is the client, so the window is
+ * cut by id only with a day of slack and exactly by the time of arrival.
  *
  * The server's own events (inngest/…) are not listed; asked for by id they are shown.
  */
@@ -108,7 +109,8 @@ static struct sg_id id_at(int64_t unix_ms)
 static void read_events(struct sg_request *request, struct sg_store_reader *reader)
 {
     struct listing *listing = request->state;
-    struct sg_query query = {.kind = SG_KIND_EVENT, .index = SG_INDEX_EVENT_INTERNAL_ID, .is_descending = true, .limit = SG_LIMIT_EVENTS_SCANNED};
+    struct sg_query query = {
+        .kind = SG_KIND_EVENT, .index = SG_INDEX_EVENT_INTERNAL_ID, .is_descending = true, .limit = SG_LIMIT_EVENTS_SCANNED};
     struct sg_error error;
     char metadata[64] = "";
     char id[SG_ULID_LEN + 1];
@@ -258,7 +260,8 @@ static void read_event(struct sg_request *request, struct sg_store_reader *reade
         sg_respond_status(request, status != SG_OK ? status : SG_NO_MEMORY, error.message);
     } else {
         struct sg_buf *out = sg_respond_envelope_begin(request);
-        append_event(out, sg_value_get_id(&record.values[SG_EVENT_INTERNAL_ID]), record.values[SG_EVENT_RECEIVED_AT].number, sg_buf_str(&body));
+        append_event(out, sg_value_get_id(&record.values[SG_EVENT_INTERNAL_ID]), record.values[SG_EVENT_RECEIVED_AT].number,
+                     sg_buf_str(&body));
         sg_respond_envelope_end(request, 5000);
     }
     sg_buf_free(&body);

@@ -1,10 +1,11 @@
 /*
  * Who may call.
  *
- * The model. Two kinds of keys: signing keys open the API and registration (as bearer token, the key itself or its hash), event keys open
- * POST /e and nothing else. A kind of which none is configured is not checked: that is `stepgate dev`. A refused token is logged with its fingerprint
- * beside those of our keys, so that "the wrong key" can be told from "no key" without showing either (reference/11 §2). The log is limited to one
- * line a second, since whoever guesses must not be able to fill it.
+ * The model. Two kinds of keys: signing keys open the API and registration (as bearer token, the key itself or its
+ * hash), event keys open POST /e and nothing else. A kind of which none is configured is not checked: that is `stepgate
+ * dev`. A refused token is logged with its fingerprint beside those of our keys, so that "the wrong key" can be told
+ * from "no key" without showing either (reference/11 §2). The log is limited to one line a second, since whoever
+ * guesses must not be able to fill it.
  */
 #include "server/auth.h"
 
@@ -29,7 +30,8 @@ enum sg_status sg_auth_keys_init(struct sg_auth_keys *auth, const struct sg_sign
     *auth = (struct sg_auth_keys){.keys = NULL};
     for (size_t i = 0; i < event_key_count; i++)
         if (event_keys[i].len == 0 || event_keys[i].len > SG_LIMIT_EVENT_KEY_BYTES)
-            return sg_error_set(error, SG_INVALID_CONFIG, "event key number %zu is empty or longer than %d bytes", i + 1, SG_LIMIT_EVENT_KEY_BYTES);
+            return sg_error_set(error, SG_INVALID_CONFIG, "event key number %zu is empty or longer than %d bytes", i + 1,
+                                SG_LIMIT_EVENT_KEY_BYTES);
     if (key_count > 0) {
         auth->keys = sg_calloc(key_count, sizeof(*auth->keys));
         if (auth->keys == NULL)

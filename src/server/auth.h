@@ -24,8 +24,8 @@ void sg_auth_keys_free(struct sg_auth_keys *auth);
 bool sg_auth_check(struct sg_request *request);
 
 /*
- * The first six digits of the hash that a bearer token stands for, whether it is the hash or the key itself, so that it can be compared with the
- * fingerprint of ours; "none" without a token, "unreadable" if it is neither.
+ * The first six digits of the hash that a bearer token stands for, whether it is the hash or the key itself, so that it
+ * can be compared with the fingerprint of ours; "none" without a token, "unreadable" if it is neither.
  */
 #define SG_TOKEN_FINGERPRINT_MAX 16
 void sg_auth_token_fingerprint(struct sg_str authorization, char text[SG_TOKEN_FINGERPRINT_MAX]);

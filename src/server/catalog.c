@@ -1,9 +1,9 @@
 /*
  * The catalog: apps and functions, read from the store for one answer.
  *
- * Every version of a function is a row; walked backwards, the first row of an id is the version in force, and the others are passed over without
- * being copied. The catalog is small (what people have written by hand), so reading all of it for an answer is cheaper than keeping a second
- * copy of it right.
+ * Every version of a function is a row; walked backwards, the first row of an id is the version in force, and the
+ * others are passed over without being copied. The catalog is small (what people have written by hand), so reading all
+ * of it for an answer is cheaper than keeping a second copy of it right.
  */
 #include "server/catalog.h"
 
@@ -60,7 +60,8 @@ static enum sg_status visit_app(void *context, const struct sg_record *record)
     };
     if (!copy(visitor->arena, &values[SG_APP_NAME], &app->name) || !copy(visitor->arena, &values[SG_APP_URL], &app->url) ||
         !copy(visitor->arena, &values[SG_APP_SDK], &app->sdk) || !copy(visitor->arena, &values[SG_APP_FRAMEWORK], &app->framework) ||
-        !copy(visitor->arena, &values[SG_APP_VERSION], &app->version) || !copy(visitor->arena, &values[SG_APP_SYNC_KIND], &app->sync_kind) ||
+        !copy(visitor->arena, &values[SG_APP_VERSION], &app->version) ||
+        !copy(visitor->arena, &values[SG_APP_SYNC_KIND], &app->sync_kind) ||
         !copy(visitor->arena, &values[SG_APP_CHECKSUM], &app->checksum) || !copy(visitor->arena, &values[SG_APP_ERROR], &app->error))
         return SG_NO_MEMORY;
     catalog->app_count++;
@@ -79,7 +80,8 @@ static enum sg_status visit_function(void *context, const struct sg_record *reco
         return SG_OK; /* an older version */
     visitor->last_id = id;
     visitor->has_last = true;
-    if (!grow(visitor->arena, (void **)&catalog->functions, catalog->function_count, &catalog->function_capacity, sizeof(*catalog->functions)))
+    if (!grow(visitor->arena, (void **)&catalog->functions, catalog->function_count, &catalog->function_capacity,
+              sizeof(*catalog->functions)))
         return SG_NO_MEMORY;
     struct sg_catalog_function *function = &catalog->functions[catalog->function_count];
     *function = (struct sg_catalog_function){
@@ -89,7 +91,8 @@ static enum sg_status visit_function(void *context, const struct sg_record *reco
         .registered_at_ms = values[SG_FUNCTION_REGISTERED_AT].number,
         .is_archived = values[SG_FUNCTION_IS_ARCHIVED].number != 0,
     };
-    if (!copy(visitor->arena, &values[SG_FUNCTION_SLUG], &function->slug) || !copy(visitor->arena, &values[SG_FUNCTION_NAME], &function->name) ||
+    if (!copy(visitor->arena, &values[SG_FUNCTION_SLUG], &function->slug) ||
+        !copy(visitor->arena, &values[SG_FUNCTION_NAME], &function->name) ||
         !copy(visitor->arena, &values[SG_FUNCTION_CONFIG], &function->config))
         return SG_NO_MEMORY;
     catalog->function_count++;

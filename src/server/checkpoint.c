@@ -1,9 +1,10 @@
 /*
  * POST /v1/checkpoint/{run}/async: steps that a call in flight has finished are put on disk while it goes on (reference/03 §4.2).
  *
- * The model. The whole body is made canonical and kept in the message; the ops borrow from it. What kind of ops may be checkpointed is judged here as far
- * as it concerns the request's form (an op that is answered later must come in the answer of the call, not here), and by the engine as far as it
- * concerns the run. Whose dispatch it is says `qi_id`, which carries job and generation of the call and is echoed by every SDK that checkpoints.
+ * The model. The whole body is made canonical and kept in the message; the ops borrow from it. What kind of ops may be
+ * checkpointed is judged here as far as it concerns the request's form (an op that is answered later must come in the
+ * answer of the call, not here), and by the engine as far as it concerns the run. Whose dispatch it is says `qi_id`,
+ * which carries job and generation of the call and is echoed by every SDK that checkpoints.
  *
  * 200 means on disk. Everything else leaves the run as it was, and SDKs repeat the post or fall back to reporting in the answer.
  */
@@ -92,7 +93,8 @@ static bool has_large_output(struct sg_str steps)
     struct sg_str step;
 
     while (sg_json_next_element(&iter, &step))
-        if (step.len > SG_LIMIT_STEP_OUTPUT_BYTES && sg_json_get(step, SG_STR("data")).len > SG_LIMIT_STEP_OUTPUT_BYTES - 9) /* as {"data":…} */
+        if (step.len > SG_LIMIT_STEP_OUTPUT_BYTES &&
+            sg_json_get(step, SG_STR("data")).len > SG_LIMIT_STEP_OUTPUT_BYTES - 9) /* as {"data":…} */
             return true;
     return false;
 }
@@ -128,8 +130,9 @@ static bool read_steps(struct sg_request *request, struct sg_str body, struct sg
     for (size_t i = 0; i < message->as.checkpoint.op_count; i++) {
         if (!is_async(message->as.checkpoint.ops[i].code))
             continue;
-        sg_respond_error(request, 400, "async_steps", "cannot checkpoint async steps: step %zu is a %s, which belongs into the answer of the call",
-                         i + 1, sg_opcode_name(message->as.checkpoint.ops[i].code));
+        sg_respond_error(request, 400, "async_steps",
+                         "cannot checkpoint async steps: step %zu is a %s, which belongs into the answer of the call", i + 1,
+                         sg_opcode_name(message->as.checkpoint.ops[i].code));
         return false;
     }
     return true;

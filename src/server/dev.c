@@ -1,5 +1,6 @@
 /*
- * GET /dev: how SDKs of version 1 to 3 find out that a dev server is there, and how test harnesses wait for their functions (reference/03 §2.1).
+ * GET /dev: how SDKs of version 1 to 3 find out that a dev server is there, and how test harnesses wait for their
+ * functions (reference/03 §2.1).
  *
  * Outside of `stepgate dev` it must not answer JSON, whatever the status: an SDK takes any JSON for a dev server (reference/01 §1.5).
  */
@@ -75,7 +76,8 @@ static void read_dev(struct sg_request *request, struct sg_store_reader *reader)
         is_first = false;
         append_function(out, &catalog.functions[i]);
     }
-    sg_buf_printf(out, "],\"handlers\":null,\"isMissingEventKeys\":%s,\"isMissingSigningKey\":%s,\"isSingleNodeService\":false,\"startOpts\":",
+    sg_buf_printf(out,
+                  "],\"handlers\":null,\"isMissingEventKeys\":%s,\"isMissingSigningKey\":%s,\"isSingleNodeService\":false,\"startOpts\":",
                   server->auth.event_key_count == 0 ? "true" : "false", server->auth.key_count == 0 ? "true" : "false");
     if (server->hooks.start_options != NULL)
         server->hooks.start_options(server->hooks.context, out);

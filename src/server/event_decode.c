@@ -1,10 +1,11 @@
 /*
  * Events as they come in.
  *
- * The model. The whole body is made canonical in one pass over its bytes; that pass also finds everything that is not JSON, replaces what cannot be
- * text (lone surrogates, bad UTF-8) and bounds the depth. What is left are objects whose members stand in a known order without white space, so an
- * event is read by walking its members once, and its stored form is put together from pieces of the canonical text: data, id, meta, name, ts,
- * user, v, in that order, which is canonical again. Everything else that a client may have put beside them is dropped.
+ * The model. The whole body is made canonical in one pass over its bytes; that pass also finds everything that is not
+ * JSON, replaces what cannot be text (lone surrogates, bad UTF-8) and bounds the depth. What is left are objects whose
+ * members stand in a known order without white space, so an event is read by walking its members once, and its stored
+ * form is put together from pieces of the canonical text: data, id, meta, name, ts, user, v, in that order, which is
+ * canonical again. Everything else that a client may have put beside them is dropped.
  *
  * The order of checks and their texts are the reference's (reference/03 §1.1.4); the texts that name a parser's inner life are ours.
  *
@@ -108,7 +109,8 @@ static enum sg_status check_kinds(const struct decoder *decoder, const struct me
 }
 
 /* The text of a string member, at most `bytes_max` of it; "" if absent. */
-static enum sg_status read_text(const struct decoder *decoder, const char *field, struct sg_str value, size_t bytes_max, struct sg_str *text)
+static enum sg_status read_text(const struct decoder *decoder, const char *field, struct sg_str value, size_t bytes_max,
+                                struct sg_str *text)
 {
     *text = SG_STR("");
     if (value.len == 0)
@@ -116,8 +118,8 @@ static enum sg_status read_text(const struct decoder *decoder, const char *field
     if (sg_json_to_str(value, decoder->arena, text) != SG_OK)
         return no_memory(decoder->error);
     if (text->len > bytes_max)
-        return sg_error_set(decoder->error, SG_INVALID_ARGUMENT, "%s\"%s\" is longer than %zu bytes: it has %zu", decoder->where, field, bytes_max,
-                            text->len);
+        return sg_error_set(decoder->error, SG_INVALID_ARGUMENT, "%s\"%s\" is longer than %zu bytes: it has %zu", decoder->where, field,
+                            bytes_max, text->len);
     return SG_OK;
 }
 
@@ -156,8 +158,8 @@ static enum sg_status read_ts(const struct decoder *decoder, struct sg_str value
 {
     *ts_ms = 0;
     if (value.len > 0 && !sg_json_to_int(value, ts_ms))
-        return sg_error_set(decoder->error, SG_INVALID_ARGUMENT, "%s\"ts\" must be a whole number of milliseconds, not %.*s", decoder->where,
-                            SG_FMT(value));
+        return sg_error_set(decoder->error, SG_INVALID_ARGUMENT, "%s\"ts\" must be a whole number of milliseconds, not %.*s",
+                            decoder->where, SG_FMT(value));
     if (*ts_ms == 0)
         *ts_ms = decoder->source->now_ms;
     return SG_OK;
@@ -307,8 +309,8 @@ static enum sg_status decode_list(struct decoder *decoder, struct sg_str list, b
     return SG_OK;
 }
 
-enum sg_status sg_events_decode(struct sg_str body, const struct sg_event_source *source, struct sg_arena *arena, struct sg_event_in **events,
-                                size_t *count, size_t *seen, struct sg_error *error)
+enum sg_status sg_events_decode(struct sg_str body, const struct sg_event_source *source, struct sg_arena *arena,
+                                struct sg_event_in **events, size_t *count, size_t *seen, struct sg_error *error)
 {
     struct decoder decoder = {.source = source, .arena = arena, .error = error};
     struct sg_buf canonical;

@@ -24,7 +24,7 @@ struct sg_event_source {
  * `*seen` is how many events the body had, as far as it could be told: what the list of ids in an error is as long as.
  * Errors: SG_INVALID_JSON, SG_TOO_DEEP, SG_INVALID_ARGUMENT, SG_TOO_LARGE and SG_TOO_MANY (all of them 400 at this API), SG_NO_MEMORY.
  */
-enum sg_status sg_events_decode(struct sg_str body, const struct sg_event_source *source, struct sg_arena *arena, struct sg_event_in **events,
-                                size_t *count, size_t *seen, struct sg_error *error);
+enum sg_status sg_events_decode(struct sg_str body, const struct sg_event_source *source, struct sg_arena *arena,
+                                struct sg_event_in **events, size_t *count, size_t *seen, struct sg_error *error);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * Sessions: up to five pairs of key and id that tie events of one conversation together.
  *
- * The model. An event may name its own (`meta.sessions`) and inherits those of the run that sent it (`meta.propagated_sessions`). Its own win; a
- * null takes an inherited one away, and null in place of the whole object takes all of them away. Inherited ones fill up to five in the order of
- * their keys. Both layers come in canonical form, that is sorted, so folding them is one merge.
+ * The model. An event may name its own (`meta.sessions`) and inherits those of the run that sent it
+ * (`meta.propagated_sessions`). Its own win; a null takes an inherited one away, and null in place of the whole object
+ * takes all of them away. Inherited ones fill up to five in the order of their keys. Both layers come in canonical
+ * form, that is sorted, so folding them is one merge.
  */
 #include "server/event_sessions.h"
 
@@ -13,8 +14,8 @@
 #include "server/limits.h"
 
 struct session {
-    struct sg_str key;  /* plain text */
-    struct sg_str id;   /* the JSON value: a string, a number, or null to take the inherited one away */
+    struct sg_str key; /* plain text */
+    struct sg_str id;  /* the JSON value: a string, a number, or null to take the inherited one away */
 };
 
 struct sessions {
@@ -105,7 +106,8 @@ static enum sg_status check_layer(struct sg_str layer, const char *where, const 
     return sg_error_set(error, SG_INVALID_ARGUMENT, "%s%s must be an object, not %s", where, name, sg_json_kind_name(kind));
 }
 
-enum sg_status sg_event_sessions_fold(struct sg_str meta, const char *where, struct sg_arena *arena, struct sg_buf *out, struct sg_error *error)
+enum sg_status sg_event_sessions_fold(struct sg_str meta, const char *where, struct sg_arena *arena, struct sg_buf *out,
+                                      struct sg_error *error)
 {
     struct sessions own = {.count = 0};
     struct sessions inherited = {.count = 0};

@@ -5,9 +5,10 @@
 #include <stepgate/base.h>
 
 /*
- * Folds the two layers of `meta` (canonical JSON, or empty) into the stored `{"sessions":{…}}`, appended to `out`; nothing if there are none. `where`
- * begins the messages ("event 3: " or ""). SG_INVALID_ARGUMENT, SG_NO_MEMORY.
+ * Folds the two layers of `meta` (canonical JSON, or empty) into the stored `{"sessions":{…}}`, appended to `out`;
+ * nothing if there are none. `where` begins the messages ("event 3: " or ""). SG_INVALID_ARGUMENT, SG_NO_MEMORY.
  */
-enum sg_status sg_event_sessions_fold(struct sg_str meta, const char *where, struct sg_arena *arena, struct sg_buf *out, struct sg_error *error);
+enum sg_status sg_event_sessions_fold(struct sg_str meta, const char *where, struct sg_arena *arena, struct sg_buf *out,
+                                      struct sg_error *error);
 
 #endif

@@ -1,10 +1,11 @@
 /*
  * POST /e/{key}: events come in (reference/03 §1).
  *
- * The model. A request is taken as a whole or refused as a whole: all events are checked first, then one message goes to the engine, and the ids go
- * back to the client once the message's commit is on disk. The ids are known before that, so the answer is made when the request is decoded and
- * only sent later. Whether an event's id has been used before is found out behind the poster, by the lookup of the node; this file only says which
- * ids are fresh, so that their lookup can be saved.
+ * The model. A request is taken as a whole or refused as a whole: all events are checked first, then one message goes
+ * to the engine, and the ids go back to the client once the message's commit is on disk. The ids are known before that,
+ * so the answer is made when the request is decoded and only sent later. Whether an event's id has been used before is
+ * found out behind the poster, by the lookup of the node; this file only says which ids are fresh, so that their lookup
+ * can be saved.
  */
 #include "server/event_decode.h"
 #include "server/handlers.h"

@@ -1,8 +1,9 @@
 /*
  * GET /health, /ready and /metrics: what operators and orchestrators ask.
  *
- * /health says that the process answers, whatever else is wrong: restarting it would not help a full disk. /ready says that it makes sense to send
- * work: only once the store is open and the index rebuilt, not while commits fail, not while draining (reference/11 §9).
+ * /health says that the process answers, whatever else is wrong: restarting it would not help a full disk. /ready says
+ * that it makes sense to send work: only once the store is open and the index rebuilt, not while commits fail, not
+ * while draining (reference/11 §9).
  */
 #include <stdio.h>
 
@@ -83,9 +84,11 @@ void sg_handle_metrics(struct sg_request *request)
     read_status(server, &status);
     gauge(out, "ready", "1 while new work is taken.", status.state == SG_SERVER_READY);
     counter(out, "http_requests_total", "Requests whose headers have been read.", &counters->requests);
-    sg_buf_append(out, SG_STR("# HELP stepgate_http_responses_total Answers by class of status.\n# TYPE stepgate_http_responses_total counter\n"));
+    sg_buf_append(
+        out, SG_STR("# HELP stepgate_http_responses_total Answers by class of status.\n# TYPE stepgate_http_responses_total counter\n"));
     for (int hundred = 2; hundred <= 5; hundred++)
-        sg_buf_printf(out, "stepgate_http_responses_total{class=\"%dxx\"} %lld\n", hundred, (long long)atomic_load(&counters->responses[hundred]));
+        sg_buf_printf(out, "stepgate_http_responses_total{class=\"%dxx\"} %lld\n", hundred,
+                      (long long)atomic_load(&counters->responses[hundred]));
     counter(out, "http_refused_total", "Answers 429 and 503.", &counters->refused);
     counter(out, "http_unauthorized_total", "Requests with a wrong or missing key.", &counters->unauthorized);
     counter(out, "http_late_total", "Requests that waited too long for their commit or read.", &counters->late);

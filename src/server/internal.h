@@ -25,9 +25,9 @@ struct sg_server_counters {
     atomic_llong event_requests;
     atomic_llong checkpoints;
     atomic_llong registrations;
-    atomic_llong late;        /* waits that took longer than reply_ms */
-    atomic_llong cut;         /* connections closed because they were too slow */
-    atomic_llong refused;     /* 429 and 503 */
+    atomic_llong late;    /* waits that took longer than reply_ms */
+    atomic_llong cut;     /* connections closed because they were too slow */
+    atomic_llong refused; /* 429 and 503 */
     atomic_llong unauthorized;
     atomic_llong connections; /* at this moment */
 };
@@ -54,9 +54,9 @@ struct sg_server {
     struct MHD_Daemon *daemons[SG_LISTEN_SOCKETS_MAX];
     size_t daemon_count;
     struct sg_server_counters counters;
-    atomic_llong last_refusal_ms;    /* when a refused key was last logged */
-    atomic_bool is_draining;         /* no new work */
-    atomic_llong body_bytes_held;    /* in all requests together */
+    atomic_llong last_refusal_ms; /* when a refused key was last logged */
+    atomic_bool is_draining;      /* no new work */
+    atomic_llong body_bytes_held; /* in all requests together */
 
     /* Connections by phase, waits, and the end. */
     pthread_mutex_t lock;
@@ -64,8 +64,8 @@ struct sg_server {
     pthread_cond_t settled; /* `owed` or `sending` went down */
     struct sg_list phases[SG_PHASE_COUNT];
     int64_t watch_until_ms; /* until when the watch thread sleeps, monotonic */
-    int owed;          /* replies and reads that will still come */
-    int sending;       /* connections in SG_PHASE_SEND */
+    int owed;               /* replies and reads that will still come */
+    int sending;            /* connections in SG_PHASE_SEND */
     bool is_ending;
     bool is_watching;
     pthread_t watch_thread;

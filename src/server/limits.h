@@ -12,8 +12,8 @@
  * refuses larger ones with 431. Browsers and SDKs stay below 8 KB, tracing adds some.
  */
 #define SG_LIMIT_SERVER_CONNECTION_BYTES (32 * 1024)
-#define SG_LIMIT_SERVER_IDLE_MS (120LL * 1000)     /* ours; --http-idle-timeout. Longer than the 4 s to 90 s for which clients keep theirs */
-#define SG_LIMIT_SERVER_REQUEST_MS (60LL * 1000)   /* ours; --http-request-timeout: 32 MiB at 4 Mbit/s */
+#define SG_LIMIT_SERVER_IDLE_MS (120LL * 1000)   /* ours; --http-idle-timeout. Longer than the 4 s to 90 s for which clients keep theirs */
+#define SG_LIMIT_SERVER_REQUEST_MS (60LL * 1000) /* ours; --http-request-timeout: 32 MiB at 4 Mbit/s */
 #define SG_LIMIT_SERVER_RESPONSE_MS (300LL * 1000) /* ours: sending an answer, 32 MiB at 1 Mbit/s */
 /*
  * Ours: how long a request may wait for its commit or its read. libmicrohttpd walks its suspended connections at each resume, so none of
@@ -31,25 +31,25 @@
 #define SG_LIMIT_EVENT_KEY_BYTES 512                                    /* ours */
 #define SG_LIMIT_QUERY_VALUE_BYTES 1024                                 /* ours: one parameter of a query */
 
-#define SG_LIMIT_EVENT_SESSIONS 5              /* reference/03 §1.1.4 */
-#define SG_LIMIT_EVENT_SESSION_KEY_BYTES 128   /* reference/03 §1.1.4 */
-#define SG_LIMIT_EVENT_SESSION_ID_BYTES 512    /* reference/03 §1.1.4 */
-#define SG_LIMIT_EVENT_VERSION_BYTES 256       /* ours: `v` */
-#define SG_EVENT_TS_MIN_MS 315532800000LL      /* 1980-01-01 (reference/03 §1.1.4) */
-#define SG_EVENT_TS_MAX_MS 4102444800000LL     /* 2100-01-01 */
+#define SG_LIMIT_EVENT_SESSIONS 5            /* reference/03 §1.1.4 */
+#define SG_LIMIT_EVENT_SESSION_KEY_BYTES 128 /* reference/03 §1.1.4 */
+#define SG_LIMIT_EVENT_SESSION_ID_BYTES 512  /* reference/03 §1.1.4 */
+#define SG_LIMIT_EVENT_VERSION_BYTES 256     /* ours: `v` */
+#define SG_EVENT_TS_MIN_MS 315532800000LL    /* 1980-01-01 (reference/03 §1.1.4) */
+#define SG_EVENT_TS_MAX_MS 4102444800000LL   /* 2100-01-01 */
 
-#define SG_LIMIT_EVENTS_PAGE 51           /* reference/03 §3.2 */
-#define SG_DEFAULT_EVENTS_PAGE 20         /* reference/03 §3.2 */
-#define SG_DEFAULT_EVENTS_WINDOW_MS (3600LL * 1000) /* reference/03 §3.2 */
-#define SG_LIMIT_EVENTS_SCANNED 5000      /* ours: rows that one list query looks at, matching or not */
+#define SG_LIMIT_EVENTS_PAGE 51                       /* reference/03 §3.2 */
+#define SG_DEFAULT_EVENTS_PAGE 20                     /* reference/03 §3.2 */
+#define SG_DEFAULT_EVENTS_WINDOW_MS (3600LL * 1000)   /* reference/03 §3.2 */
+#define SG_LIMIT_EVENTS_SCANNED 5000                  /* ours: rows that one list query looks at, matching or not */
 #define SG_EVENTS_CLOCK_SLACK_MS (24LL * 3600 * 1000) /* ours: ids carry the clock of the sender, which may be wrong by so much */
-#define SG_LIMIT_RUNS_PER_EVENT 1000      /* ours: one run a function; nobody has more functions on one event */
-#define SG_LIMIT_JOBS_PAGE 10             /* reference/03 §3.3 */
-#define SG_LIMIT_JOBS_SCANNED 10000       /* ours: jobs have no index by run */
-#define SG_LIMIT_CATALOG_ROWS 50000     /* ours: apps, and versions of functions, that one answer looks at */
-#define SG_LIMIT_ADMIN_OUTPUT_BYTES (256 * 1024) /* ours: outputs of steps in one answer of /v1/admin/runs */
-#define SG_LIMIT_ADMIN_ATTEMPTS 200         /* ours: the latest calls of a run */
-#define SG_LIMIT_PAGE_RUNS 20             /* ours: recent runs on the status page */
+#define SG_LIMIT_RUNS_PER_EVENT 1000                  /* ours: one run a function; nobody has more functions on one event */
+#define SG_LIMIT_JOBS_PAGE 10                         /* reference/03 §3.3 */
+#define SG_LIMIT_JOBS_SCANNED 10000                   /* ours: jobs have no index by run */
+#define SG_LIMIT_CATALOG_ROWS 50000                   /* ours: apps, and versions of functions, that one answer looks at */
+#define SG_LIMIT_ADMIN_OUTPUT_BYTES (256 * 1024)      /* ours: outputs of steps in one answer of /v1/admin/runs */
+#define SG_LIMIT_ADMIN_ATTEMPTS 200                   /* ours: the latest calls of a run */
+#define SG_LIMIT_PAGE_RUNS 20                         /* ours: recent runs on the status page */
 
 #define SG_RETRY_AFTER_S 1 /* what 429 and 503 ask for: queues empty within a second or the trouble is larger */
 

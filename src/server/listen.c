@@ -20,8 +20,8 @@
 
 #include "base/check.h"
 
-#define LISTEN_BACKLOG   1024
-#define PORT_ZERO_TRIES  16 /* a free port for one address may be in use for another */
+#define LISTEN_BACKLOG 1024
+#define PORT_ZERO_TRIES 16 /* a free port for one address may be in use for another */
 
 struct address {
     struct sockaddr_storage storage;
@@ -58,7 +58,8 @@ enum sg_status sg_listen_open(const char *host, int port, int port_tries, struct
     }
     const char *shown = host == NULL || host[0] == '\0' ? "all interfaces" : host;
     if (failure == EADDRINUSE && tries == 1)
-        return sg_error_set(error, SG_SYSTEM, "port %d on %s is in use by another program: stop it, or choose another port with --port", port, shown);
+        return sg_error_set(error, SG_SYSTEM, "port %d on %s is in use by another program: stop it, or choose another port with --port",
+                            port, shown);
     if (failure == EACCES)
         return sg_error_set(error, SG_SYSTEM, "port %d may not be used without privileges: choose one above 1023 with --port", port);
     return sg_error_set(error, SG_SYSTEM, "cannot listen on port %d of %s: %s", port, shown, strerror(failure));
@@ -116,7 +117,8 @@ static enum sg_status resolve(const char *host, struct address *addresses, size_
     if (code == EAI_MEMORY)
         return sg_error_set(error, SG_NO_MEMORY, "out of memory");
     if (code != 0)
-        return sg_error_set(error, SG_INVALID_CONFIG, "the host \"%s\" is neither an address nor a name that resolves: %s", host, gai_strerror(code));
+        return sg_error_set(error, SG_INVALID_CONFIG, "the host \"%s\" is neither an address nor a name that resolves: %s", host,
+                            gai_strerror(code));
     *count = 0;
     for (struct addrinfo *one = found; one != NULL && *count < SG_LISTEN_SOCKETS_MAX; one = one->ai_next) {
         bool is_known = one->ai_addrlen > sizeof(addresses[0].storage);

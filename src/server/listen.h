@@ -14,8 +14,9 @@ struct sg_listen {
 };
 
 /*
- * Binds and listens. `host` NULL or "" means every interface. `port` 0 takes any free one; otherwise up to `port_tries` ports are tried, from
- * `port` on, while they are in use. The caller owns the sockets. Errors: SG_INVALID_CONFIG (unknown host, port out of range), SG_SYSTEM.
+ * Binds and listens. `host` NULL or "" means every interface. `port` 0 takes any free one; otherwise up to `port_tries`
+ * ports are tried, from `port` on, while they are in use. The caller owns the sockets. Errors: SG_INVALID_CONFIG
+ * (unknown host, port out of range), SG_SYSTEM.
  */
 enum sg_status sg_listen_open(const char *host, int port, int port_tries, struct sg_listen *listen, struct sg_error *error);
 /* Closes those that are left (>= 0). */

@@ -19,7 +19,8 @@ static const char head[] =
     "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
     "<title>stepgate</title><style>"
     "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:64em;padding:0 1em;color:#222;background:#fff}"
-    "table{border-collapse:collapse;width:100%;margin:.5em 0 2em}th,td{text-align:left;padding:.25em .75em .25em 0;border-bottom:1px solid #ddd;"
+    "table{border-collapse:collapse;width:100%;margin:.5em 0 2em}th,td{text-align:left;padding:.25em .75em .25em 0;border-bottom:1px solid "
+    "#ddd;"
     "vertical-align:top}code{font-size:13px}.bad{color:#b00}@media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}"
     "th,td{border-color:#333}a{color:#8bf}.bad{color:#f88}}</style></head><body><h1>stepgate</h1>";
 

@@ -1,10 +1,11 @@
 /*
  * POST /fn/register and DELETE /fn/remove: apps come and go (reference/01 §4.6, reference/03 §2.2).
  *
- * The model. The registration is decoded and checked as a whole by the sdk room; the engine gets it only if all of it is valid, and the answer goes
- * out when it is on disk. SDKs judge the body of the answer and not its status (reference/01 §4.7), so every refusal carries `error` and `status`; a
- * list of what is wrong with which function stands in `data.errors`. A refused registration is also kept with its app, so that it shows where the app is
- * looked for.
+ * The model. The registration is decoded and checked as a whole by the sdk room; the engine gets it only if all of it
+ * is valid, and the answer goes out when it is on disk. SDKs judge the body of the answer and not its status
+ * (reference/01 §4.7), so every refusal carries `error` and `status`; a list of what is wrong with which function
+ * stands in `data.errors`. A refused registration is also kept with its app, so that it shows where the app is looked
+ * for.
  */
 #include <stepgate/json.h>
 
@@ -63,8 +64,8 @@ static void list_problems(struct sg_buf *out, const struct sg_config_problems *p
 }
 
 /* Keeps the refusal with the app; nobody waits for that, and if it cannot be kept now the app will be refused again at its next sync. */
-static void record_refusal(struct sg_server *server, const struct sg_registration *registration, const struct sg_registration_report *report,
-                           const struct sg_error *error)
+static void record_refusal(struct sg_server *server, const struct sg_registration *registration,
+                           const struct sg_registration_report *report, const struct sg_error *error)
 {
     if (registration->app_name.len == 0 && report->announced_url.len == 0)
         return;
@@ -74,10 +75,11 @@ static void record_refusal(struct sg_server *server, const struct sg_registratio
     const struct sg_config_problem *first = report->problems.count > 0 ? &report->problems.items[0] : NULL;
     message->as.sync_failed.url = sg_arena_copy(&message->arena, report->announced_url);
     message->as.sync_failed.name = sg_arena_copy(&message->arena, registration->app_name);
-    message->as.sync_failed.text = first != NULL ? sg_arena_printf(&message->arena, "%s: %.*s: %.*s", error->message, SG_FMT(first->function),
-                                                                   SG_FMT(first->message))
-                                                 : sg_arena_copy(&message->arena, sg_str_from(error->message));
-    bool is_complete = message->as.sync_failed.url.ptr != NULL && message->as.sync_failed.name.ptr != NULL && message->as.sync_failed.text.ptr != NULL;
+    message->as.sync_failed.text =
+        first != NULL ? sg_arena_printf(&message->arena, "%s: %.*s: %.*s", error->message, SG_FMT(first->function), SG_FMT(first->message))
+                      : sg_arena_copy(&message->arena, sg_str_from(error->message));
+    bool is_complete =
+        message->as.sync_failed.url.ptr != NULL && message->as.sync_failed.name.ptr != NULL && message->as.sync_failed.text.ptr != NULL;
     if (!is_complete || server->poster.post(server->poster.context, message) != SG_OK)
         sg_message_free(message);
 }
@@ -175,7 +177,8 @@ void sg_handle_remove(struct sg_request *request)
     if (!sg_request_query(request, "url", &url, &has_url) || !sg_request_query(request, "name", &name, &has_name))
         return;
     if (url.len == 0 && name.len == 0) {
-        sg_respond_error(request, 400, "invalid_argument", "The query parameter \"url\" (the serve URL of the app) or \"name\" is required");
+        sg_respond_error(request, 400, "invalid_argument",
+                         "The query parameter \"url\" (the serve URL of the app) or \"name\" is required");
         return;
     }
     struct sg_message *message = sg_message_create(SG_MESSAGE_REMOVE_APP);

@@ -5,10 +5,12 @@
  * belongs to them: it has two references then, and whoever is last frees it. So a client that goes away, or a wait that took too long,
  * hurts nobody: the reply arrives at memory that is still there and is dropped.
  *
- * A wait ends once, under the server's lock, as DONE (the reply came) or as LATE (the watch thread gave up). Only the one who ended it resumes the
- * connection, so libmicrohttpd sees exactly one resume for each suspend, and calls the handler again on its own thread, where the answer is made.
+ * A wait ends once, under the server's lock, as DONE (the reply came) or as LATE (the watch thread gave up). Only the
+ * one who ended it resumes the connection, so libmicrohttpd sees exactly one resume for each suspend, and calls the
+ * handler again on its own thread, where the answer is made.
  *
- * What it never does: make an answer on the thread that brings the reply. That one lets out the effects of a commit and must not be held up.
+ * What it never does: make an answer on the thread that brings the reply. That one lets out the effects of a commit and
+ * must not be held up.
  */
 #include "server/request.h"
 
@@ -78,12 +80,12 @@ struct sg_str sg_request_header(struct sg_request *request, const char *name)
     return (struct sg_str){value, len};
 }
 
-bool sg_url_decode(struct sg_arena *arena, struct sg_str text, bool is_query, struct sg_str *decoded)
+enum sg_status sg_url_decode(struct sg_arena *arena, struct sg_str text, struct sg_str *decoded)
 {
     *decoded = SG_STR_NULL;
     char *bytes = sg_arena_alloc(arena, text.len + 1);
     if (bytes == NULL)
-        return false;
+        return SG_NO_MEMORY;
     size_t len = 0;
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
@@ -91,17 +93,15 @@ bool sg_url_decode(struct sg_arena *arena, struct sg_str text, bool is_query, st
             int high = text.len - i > 2 ? sg_hex_digit(text.ptr[i + 1]) : -1;
             int low = text.len - i > 2 ? sg_hex_digit(text.ptr[i + 2]) : -1;
             if (high < 0 || low < 0)
-                return false;
+                return SG_INVALID_ARGUMENT;
             c = (char)(high << 4 | low);
             i += 2;
-        } else if (c == '+' && is_query) {
-            c = ' ';
         }
         bytes[len++] = c;
     }
     bytes[len] = '\0';
     *decoded = (struct sg_str){bytes, len};
-    return true;
+    return SG_OK;
 }
 
 bool sg_request_query(struct sg_request *request, const char *name, struct sg_str *value, bool *is_given)
@@ -117,9 +117,14 @@ bool sg_request_query(struct sg_request *request, const char *name, struct sg_st
         sg_respond_error(request, 400, "too_large", "The query parameter \"%s\" is longer than %d bytes", name, SG_LIMIT_QUERY_VALUE_BYTES);
         return false;
     }
-    if (sg_url_decode(&request->arena, (struct sg_str){raw, len}, false, value))
+    /* The library has made a space of each `+` and left the rest to us. */
+    enum sg_status status = sg_url_decode(&request->arena, (struct sg_str){raw, len}, value);
+    if (status == SG_OK)
         return true;
-    sg_respond_error(request, 400, "invalid_argument", "The query parameter \"%s\" is not valid percent-encoding", name);
+    if (status == SG_NO_MEMORY)
+        sg_respond_status(request, status, "");
+    else
+        sg_respond_error(request, 400, "invalid_argument", "The query parameter \"%s\" is not valid percent-encoding", name);
     return false;
 }
 

@@ -22,12 +22,15 @@ struct sg_server;
 enum sg_method { SG_METHOD_GET, SG_METHOD_POST, SG_METHOD_PUT, SG_METHOD_DELETE, SG_METHOD_OPTIONS, SG_METHOD_OTHER };
 const char *sg_method_name(enum sg_method method);
 
-/* What is being waited for on a connection; each phase has one time limit, so the connections of a phase are in the order of their deadlines. */
+/*
+ * What is being waited for on a connection. Each phase has one time limit, so the connections of a phase are in the order of
+ * their deadlines.
+ */
 enum sg_phase {
-    SG_PHASE_IDLE,     /* the next request line */
-    SG_PHASE_RECEIVE,  /* headers and body */
-    SG_PHASE_WAIT,     /* a reply or a read */
-    SG_PHASE_SEND,     /* the client, to take the answer */
+    SG_PHASE_IDLE,    /* the next request line */
+    SG_PHASE_RECEIVE, /* headers and body */
+    SG_PHASE_WAIT,    /* a reply or a read */
+    SG_PHASE_SEND,    /* the client, to take the answer */
     SG_PHASE_COUNT
 };
 
@@ -53,8 +56,8 @@ struct sg_response {
 
 enum sg_wait { SG_WAIT_NONE, SG_WAIT_PENDING, SG_WAIT_DONE, SG_WAIT_LATE };
 
-#define SG_REQUEST_MAGIC           0x72657175u
-#define SG_REQUEST_PARAMETERS_MAX  2
+#define SG_REQUEST_MAGIC 0x72657175u
+#define SG_REQUEST_PARAMETERS_MAX 2
 
 typedef void (*sg_request_on_reply)(struct sg_request *request, const struct sg_reply *reply);
 typedef void (*sg_request_on_read)(struct sg_request *request, struct sg_store_reader *reader);
@@ -69,7 +72,7 @@ struct sg_request {
     struct sg_arena arena;
 
     enum sg_method method;
-    struct sg_str path;          /* as sent, without the query; borrowed from the connection until the first answer */
+    struct sg_str path;           /* as sent, without the query; borrowed from the connection until the first answer */
     const struct sg_route *route; /* NULL: unknown path or method */
     struct sg_str parameters[SG_REQUEST_PARAMETERS_MAX]; /* decoded */
     bool is_begun;
@@ -77,8 +80,8 @@ struct sg_request {
     bool is_waiting; /* a wait has begun since the library last called us; only its thread looks at this */
     bool is_refused; /* the answer is known, the body is read and dropped */
     struct sg_buf body;
-    int64_t body_bytes;        /* that came so far */
-    int64_t body_bytes_held;   /* counted against the server's bound */
+    int64_t body_bytes;      /* that came so far */
+    int64_t body_bytes_held; /* counted against the server's bound */
 
     struct sg_response response;
     void *state; /* the handler's own, between its steps; in the arena */
@@ -87,7 +90,7 @@ struct sg_request {
     sg_request_on_reply on_reply;
     sg_request_on_read on_read;
     struct sg_reply reply;
-    struct sg_buf reply_text; /* the bytes of reply.text */
+    struct sg_buf reply_text;                                                  /* the bytes of reply.text */
     void (*on_late)(struct sg_request *request, struct sg_response *response); /* instead of the 503 for a wait that took too long */
 };
 
@@ -102,8 +105,8 @@ struct sg_str sg_request_header(struct sg_request *request, const char *name);
  * long, or memory ran out, and the 400 or 503 has been set.
  */
 bool sg_request_query(struct sg_request *request, const char *name, struct sg_str *value, bool *is_given);
-/* `%41` and, in queries, `+`; into the arena. False if it is malformed or memory ran out (ptr is NULL then). */
-bool sg_url_decode(struct sg_arena *arena, struct sg_str text, bool is_query, struct sg_str *decoded);
+/* `%41`, into the arena. SG_INVALID_ARGUMENT if it is malformed, SG_NO_MEMORY. */
+enum sg_status sg_url_decode(struct sg_arena *arena, struct sg_str text, struct sg_str *decoded);
 
 /*
  * Posts a message, which it takes in every case, and suspends the request until the reply is there; then `on_reply` makes the answer, on a

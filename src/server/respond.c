@@ -1,9 +1,10 @@
 /*
  * Answers.
  *
- * The model. An answer is built in request->response and sent by server.c. Errors have one shape a family of routes: the event API lists ids
- * beside the error, because SDKs read them; everything else has the public error with `error` and `status`, which SDKs check the type of, so
- * every error of ours has both (reference/03 §0.6, reference/01 §4.7). Members are in canonical order.
+ * The model. An answer is built in request->response and sent by server.c. Errors have one shape a family of routes:
+ * the event API lists ids beside the error, because SDKs read them; everything else has the public error with `error`
+ * and `status`, which SDKs check the type of, so every error of ours has both (reference/03 §0.6, reference/01 §4.7).
+ * Members are in canonical order.
  *
  * Memory may run out while an answer is built: the buffer remembers, and server.c then sends a fixed 503 instead.
  */
@@ -26,7 +27,8 @@ static enum sg_shape shape_of(const struct sg_request *request)
     return request->route != NULL ? request->route->shape : sg_router_shape(request->path);
 }
 
-void sg_response_error(struct sg_response *response, enum sg_shape shape, int http_status, const char *code, struct sg_str data, struct sg_str text)
+void sg_response_error(struct sg_response *response, enum sg_shape shape, int http_status, const char *code, struct sg_str data,
+                       struct sg_str text)
 {
     struct sg_buf *out = &response->body;
 
@@ -82,7 +84,8 @@ void sg_respond_status(struct sg_request *request, enum sg_status status, const 
 {
     const char *text = message != NULL && message[0] != '\0' ? message : sg_status_text(status);
 
-    sg_response_error(&request->response, shape_of(request), sg_status_http(status), sg_status_code(status), SG_STR_NULL, sg_str_from(text));
+    sg_response_error(&request->response, shape_of(request), sg_status_http(status), sg_status_code(status), SG_STR_NULL,
+                      sg_str_from(text));
 }
 
 void sg_respond_empty(struct sg_request *request, int http_status)

@@ -13,10 +13,14 @@ enum sg_shape {
 
 /* An error; `code` may be NULL. Replaces whatever the response held. */
 void sg_respond_error(struct sg_request *request, int http_status, const char *code, const char *format, ...) SG_PRINTF(4, 5);
-/* The same for a status: HTTP status and code are those of protocol/errors.def; an empty message means its text. Sets Retry-After for 429 and 503. */
+/*
+ * The same for a status: HTTP status and code are those of protocol/errors.def; an empty message means its text. Sets
+ * Retry-After for 429 and 503.
+ */
 void sg_respond_status(struct sg_request *request, enum sg_status status, const char *message);
 /* An error into a response that is not the request's own. `data` is a JSON value or empty. */
-void sg_response_error(struct sg_response *response, enum sg_shape shape, int http_status, const char *code, struct sg_str data, struct sg_str text);
+void sg_response_error(struct sg_response *response, enum sg_shape shape, int http_status, const char *code, struct sg_str data,
+                       struct sg_str text);
 
 /* 200 with an empty body, and no content type. */
 void sg_respond_empty(struct sg_request *request, int http_status);
@@ -36,7 +40,7 @@ void sg_json_member_str(struct sg_buf *out, const char *key, struct sg_str text)
 void sg_json_member_ulid(struct sg_buf *out, const char *key, struct sg_id id);
 void sg_json_member_uuid(struct sg_buf *out, const char *key, struct sg_id id);
 void sg_json_member_int(struct sg_buf *out, const char *key, int64_t number);
-void sg_json_member_time(struct sg_buf *out, const char *key, int64_t unix_ms); /* RFC 3339 */
+void sg_json_member_time(struct sg_buf *out, const char *key, int64_t unix_ms);   /* RFC 3339 */
 void sg_json_member_moment(struct sg_buf *out, const char *key, int64_t unix_ms); /* null for 0: not yet */
 void sg_json_member_raw(struct sg_buf *out, const char *key, struct sg_str json); /* null if empty */
 

@@ -1,9 +1,9 @@
 /*
  * The router: every route of the server is one line of the table below. To add one, add its line and its handler.
  *
- * A path is matched segment by segment against the patterns, in order; a part in braces takes one segment of any text, which is
- * percent-decoded afterwards, so that a slash in an event key or an id cannot change the route. A path that is known with another method is a
- * 405, one that is not known is a 404 that lists what there is (reference/11 §9).
+ * A path is matched segment by segment against the patterns, in order; a part in braces takes one segment of any text,
+ * which is percent-decoded afterwards, so that a slash in an event key or an id cannot change the route. A path that is
+ * known with another method is a 405, one that is not known is a 404 that lists what there is (reference/11 §9).
  */
 #include "server/router.h"
 
@@ -16,8 +16,10 @@
 static const struct sg_route routes[] = {
     /* method, path, auth, shape of errors, body, new work?, handler */
     {SG_METHOD_POST, "/e/{key}", SG_AUTH_EVENT_KEY, SG_SHAPE_EVENT, SG_LIMIT_EVENT_BODY_BYTES, true, sg_handle_events_post},
-    {SG_METHOD_POST, "/v1/checkpoint/{run}/async", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false, sg_handle_checkpoint},
-    {SG_METHOD_POST, "/v1/http/runs/{run}/async", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false, sg_handle_checkpoint},
+    {SG_METHOD_POST, "/v1/checkpoint/{run}/async", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false,
+     sg_handle_checkpoint},
+    {SG_METHOD_POST, "/v1/http/runs/{run}/async", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false,
+     sg_handle_checkpoint},
     {SG_METHOD_GET, "/v0/runs/{run}/actions", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_run_actions},
     {SG_METHOD_GET, "/v0/runs/{run}/batch", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_run_batch},
     {SG_METHOD_DELETE, "/v0/runs/{run}", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_run_cancel_v0},
@@ -99,9 +101,9 @@ enum sg_route_match sg_router_find(enum sg_method method, struct sg_str path, st
         if (routes[i].method != method)
             continue;
         for (size_t p = 0; p < count; p++) {
-            if (sg_url_decode(arena, segments[p], false, &parameters[p]))
-                continue;
-            return sg_arena_alloc(arena, 1) != NULL ? SG_ROUTE_BAD_PATH : SG_ROUTE_NO_MEMORY;
+            enum sg_status status = sg_url_decode(arena, segments[p], &parameters[p]);
+            if (status != SG_OK)
+                return status == SG_NO_MEMORY ? SG_ROUTE_NO_MEMORY : SG_ROUTE_BAD_PATH;
         }
         *route = &routes[i];
         return SG_ROUTE_FOUND;

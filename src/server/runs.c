@@ -1,8 +1,8 @@
 /*
  * Runs over HTTP: the state that SDKs fetch for runs too large for a call (/v0/runs), and what users ask and cancel (/v1/runs).
  *
- * Reading is done by the store's reader threads. A cancel is a message to the engine, which answers "not found" for runs that have ended as well as
- * for those that never were; only then the store is asked which of the two it is.
+ * Reading is done by the store's reader threads. A cancel is a message to the engine, which answers "not found" for
+ * runs that have ended as well as for those that never were; only then the store is asked which of the two it is.
  */
 #include "server/run_json.h"
 
@@ -123,8 +123,7 @@ static void read_state(struct sg_request *request, struct sg_store_reader *reade
     if (!is_live(request, reader) || !sg_ulid_parse(request->parameters[0], &id))
         return;
     struct sg_buf *out = sg_respond_body(request, 200);
-    enum sg_status status =
-        is_batch ? sg_run_events_read(reader, id, out, &error) : sg_run_memos_read(reader, id, INT64_MAX, out, &error);
+    enum sg_status status = is_batch ? sg_run_events_read(reader, id, out, &error) : sg_run_memos_read(reader, id, INT64_MAX, out, &error);
     if (status == SG_NOT_FOUND)
         sg_respond_error(request, 410, "gone", "runtime state is no longer available for runID: %.*s", SG_FMT(request->parameters[0]));
     else if (status != SG_OK)
@@ -301,7 +300,8 @@ static void read_jobs(struct sg_request *request, struct sg_store_reader *reader
         return;
     }
     sg_buf_byte(jobs.out, ']');
-    sg_respond_envelope_end_with(request, 5000, jobs.rows >= SG_LIMIT_JOBS_SCANNED && !jobs.is_full ? SG_STR(",\"is_partial\":true") : SG_STR_NULL);
+    sg_respond_envelope_end_with(request, 5000,
+                                 jobs.rows >= SG_LIMIT_JOBS_SCANNED && !jobs.is_full ? SG_STR(",\"is_partial\":true") : SG_STR_NULL);
 }
 
 void sg_handle_run_jobs(struct sg_request *request)

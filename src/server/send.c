@@ -1,8 +1,9 @@
 /*
  * The last step of a request: its answer becomes a response of libmicrohttpd.
  *
- * Every answer carries X-Inngest-Server-Kind (reference/03 §0.3) and, if a browser asked from another origin, what lets it read the answer: any
- * origin may, without credentials, since keys are the protection and not the browser (reference/03 §0.4).
+ * Every answer carries X-Inngest-Server-Kind (reference/03 §0.3) and, if a browser asked from another origin, what lets
+ * it read the answer: any origin may, without credentials, since keys are the protection and not the browser
+ * (reference/03 §0.4).
  *
  * An answer whose memory ran out half-way is never sent in part: a fixed 503 goes out instead.
  */

@@ -1,12 +1,14 @@
 /*
  * The HTTP server: libmicrohttpd made to fit.
  *
- * The model. Each listening socket has a daemon with epoll threads of its own. libmicrohttpd calls us when a connection comes or goes, when a request
- * line is there, for each piece of a body, and when a request is over; handle_access below turns that into one call of the route's handler with a
- * complete request. A handler that must wait suspends the connection (request.c); the reply resumes it and the answer goes out.
+ * The model. Each listening socket has a daemon with epoll threads of its own. libmicrohttpd calls us when a connection
+ * comes or goes, when a request line is there, for each piece of a body, and when a request is over; handle_access
+ * below turns that into one call of the route's handler with a complete request. A handler that must wait suspends the
+ * connection (request.c); the reply resumes it and the answer goes out.
  *
- * Who is refused is decided as soon as the headers are in, but told after the body has been read and dropped: a client that is still sending would
- * see a broken connection instead of the reason. Only a body beyond all measure, or a client that asks first (Expect), is told at once.
+ * Who is refused is decided as soon as the headers are in, but told after the body has been read and dropped: a client
+ * that is still sending would see a broken connection instead of the reason. Only a body beyond all measure, or a
+ * client that asks first (Expect), is told at once.
  *
  * What it never does: parse, decide, or hold a thread while something is being waited for.
  */
@@ -38,7 +40,8 @@
 #define SENDING_GRACE_MS 2000 /* how long answers under way may take when the server ends */
 
 static void *on_uri(void *context, const char *uri, struct MHD_Connection *connection);
-static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context, enum MHD_ConnectionNotificationCode code);
+static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code);
 static void on_completed(void *context, struct MHD_Connection *connection, void **request_context, enum MHD_RequestTerminationCode code);
 static enum MHD_Result on_access(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                                  const char *upload, size_t *upload_len, void **request_context);
@@ -374,8 +377,8 @@ static enum sg_method method_of(const char *text)
     static const struct {
         const char *name;
         enum sg_method method;
-    } methods[] = {{"GET", SG_METHOD_GET},       {"HEAD", SG_METHOD_GET},     {"POST", SG_METHOD_POST},
-                   {"PUT", SG_METHOD_PUT},       {"DELETE", SG_METHOD_DELETE}, {"OPTIONS", SG_METHOD_OPTIONS}};
+    } methods[] = {{"GET", SG_METHOD_GET}, {"HEAD", SG_METHOD_GET},      {"POST", SG_METHOD_POST},
+                   {"PUT", SG_METHOD_PUT}, {"DELETE", SG_METHOD_DELETE}, {"OPTIONS", SG_METHOD_OPTIONS}};
 
     for (size_t i = 0; i < SG_ARRAY_LEN(methods); i++)
         if (strcmp(text, methods[i].name) == 0)
@@ -413,9 +416,10 @@ static void refuse_unrouted(struct sg_request *request, enum sg_route_match matc
     sg_buf_append(&list, SG_STR("{\"routes\":"));
     sg_router_list(&list);
     sg_buf_byte(&list, '}');
-    int len = snprintf(text, sizeof(text), "stepgate has no route %s %.*s; `data.routes` lists those it has", sg_method_name(request->method),
-                       request->path.len < 256 ? (int)request->path.len : 256, request->path.ptr);
-    sg_response_error(&request->response, SG_SHAPE_PUBLIC, 404, "not_found", sg_buf_str(&list), (struct sg_str){text, len > 0 ? (size_t)len : 0});
+    int len = snprintf(text, sizeof(text), "stepgate has no route %s %.*s; `data.routes` lists those it has",
+                       sg_method_name(request->method), request->path.len < 256 ? (int)request->path.len : 256, request->path.ptr);
+    sg_response_error(&request->response, SG_SHAPE_PUBLIC, 404, "not_found", sg_buf_str(&list),
+                      (struct sg_str){text, len > 0 ? (size_t)len : 0});
     if (list.is_failed)
         sg_respond_status(request, SG_NO_MEMORY, "");
     sg_buf_free(&list);

@@ -17,12 +17,7 @@
 struct sg_server;
 struct sg_sync_place; /* sdk/sync.h */
 
-enum sg_server_state {
-    SG_SERVER_STARTING,
-    SG_SERVER_READY,
-    SG_SERVER_STORE_FAILING,
-    SG_SERVER_DRAINING
-};
+enum sg_server_state { SG_SERVER_STARTING, SG_SERVER_READY, SG_SERVER_STORE_FAILING, SG_SERVER_DRAINING };
 
 /* What GET /ready says. */
 struct sg_server_status {
@@ -42,26 +37,27 @@ struct sg_server_hooks {
     /* A registration came in over POST /fn/register and is on disk (sg_sync_note_registration). */
     void (*registered)(void *context, struct sg_str app_name, struct sg_str announced_url);
     /* The URL that the operator configured for an app, if it is another one (sg_sync_configured_url). */
-    bool (*configured_url)(void *context, struct sg_str app_name, struct sg_str announced_url, struct sg_arena *arena, struct sg_str *configured);
+    bool (*configured_url)(void *context, struct sg_str app_name, struct sg_str announced_url, struct sg_arena *arena,
+                           struct sg_str *configured);
     /* Appends the JSON object `startOpts` of GET /dev. */
     void (*start_options)(void *context, struct sg_buf *out);
 };
 
 struct sg_server_limits {
-    int connections_max;          /* 0: SG_LIMIT_SERVER_CONNECTIONS; --max-connections */
-    int64_t event_bytes_max;      /* 0: SG_LIMIT_EVENT_BYTES; --max-event-bytes */
-    int64_t body_bytes_max;       /* of POST /e; 0: SG_LIMIT_EVENT_BODY_BYTES; --max-body-bytes */
-    int64_t idle_ms;              /* a kept-alive connection without a request; 0: SG_LIMIT_SERVER_IDLE_MS; --http-idle-timeout */
-    int64_t request_ms;           /* headers and body of one request; 0: SG_LIMIT_SERVER_REQUEST_MS; --http-request-timeout */
-    int64_t reply_ms;             /* a request that waits for its commit; 0: SG_LIMIT_SERVER_REPLY_MS */
+    int connections_max;     /* 0: SG_LIMIT_SERVER_CONNECTIONS; --max-connections */
+    int64_t event_bytes_max; /* 0: SG_LIMIT_EVENT_BYTES; --max-event-bytes */
+    int64_t body_bytes_max;  /* of POST /e; 0: SG_LIMIT_EVENT_BODY_BYTES; --max-body-bytes */
+    int64_t idle_ms;         /* a kept-alive connection without a request; 0: SG_LIMIT_SERVER_IDLE_MS; --http-idle-timeout */
+    int64_t request_ms;      /* headers and body of one request; 0: SG_LIMIT_SERVER_REQUEST_MS; --http-request-timeout */
+    int64_t reply_ms;        /* a request that waits for its commit; 0: SG_LIMIT_SERVER_REPLY_MS */
 };
 
 struct sg_server_options {
-    const char *host; /* an address or a name; NULL or "": every interface, IPv4 and IPv6 */
-    int port;         /* 0: any free one */
-    int port_tries;   /* how many ports to try from `port` on when it is in use; 0 and 1: only that one */
-    int threads;      /* 0: SG_SERVER_THREADS */
-    bool is_dev;      /* GET /dev answers JSON, events need no key unless there are some */
+    const char *host;        /* an address or a name; NULL or "": every interface, IPv4 and IPv6 */
+    int port;                /* 0: any free one */
+    int port_tries;          /* how many ports to try from `port` on when it is in use; 0 and 1: only that one */
+    int threads;             /* 0: SG_SERVER_THREADS */
+    bool is_dev;             /* GET /dev answers JSON, events need no key unless there are some */
     bool requires_event_key; /* `start`: without event keys every event is refused */
     const char *kind;        /* "dev" or "cloud": X-Inngest-Server-Kind; NULL: by is_dev */
     const char *version;     /* NULL: the one of the build */
@@ -87,8 +83,8 @@ int sg_server_port(const struct sg_server *server);
 /* From now on events, registrations and syncs are refused with 503; the rest is still served. Any thread. */
 void sg_server_stop_accepting(struct sg_server *server);
 /*
- * Waits until every posted message has got its reply and every read has ended, then stops. Whoever answers messages and runs reads must therefore
- * still be alive, or have answered everything. NULL is fine.
+ * Waits until every posted message has got its reply and every read has ended, then stops. Whoever answers messages and
+ * runs reads must therefore still be alive, or have answered everything. NULL is fine.
  */
 void sg_server_free(struct sg_server *server);
 

@@ -1,12 +1,14 @@
 /*
  * The watch over connections: nothing on a socket may take for ever.
  *
- * The model. A connection is always in one of four phases (idle, receiving a request, waiting for a reply, sending the answer), each with one time
- * limit for all. So a list a phase, in order of arrival, is also in order of deadlines, and the next thing to do is at the head of one of four
- * lists. One thread sleeps until the nearest of them; it is woken only when somebody enters with a deadline before that.
+ * The model. A connection is always in one of four phases (idle, receiving a request, waiting for a reply, sending the
+ * answer), each with one time limit for all. So a list a phase, in order of arrival, is also in order of deadlines, and
+ * the next thing to do is at the head of one of four lists. One thread sleeps until the nearest of them; it is woken
+ * only when somebody enters with a deadline before that.
  *
- * Whoever waits for too long for a reply gets a 503 (the reply is dropped when it comes). In the other phases the socket is shut down, which
- * libmicrohttpd sees as the client having gone. Its own timeout only knows of silence: a client that sends one byte a minute would stay for ever.
+ * Whoever waits for too long for a reply gets a 503 (the reply is dropped when it comes). In the other phases the
+ * socket is shut down, which libmicrohttpd sees as the client having gone. Its own timeout only knows of silence: a
+ * client that sends one byte a minute would stay for ever.
  */
 #include <errno.h>
 #include <microhttpd.h>

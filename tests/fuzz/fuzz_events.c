@@ -65,7 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     source.seed = (data[0] & 1) != 0 ? &seed : NULL;
     sg_arena_init(&arena);
-    enum sg_status status = sg_events_decode((struct sg_str){(const char *)data + 1, size - 1}, &source, &arena, &events, &count, &seen, &error);
+    enum sg_status status =
+        sg_events_decode((struct sg_str){(const char *)data + 1, size - 1}, &source, &arena, &events, &count, &seen, &error);
     assert(seen <= SG_LIMIT_EVENTS_PER_REQUEST);
     if (status == SG_OK)
         assert(count == seen);

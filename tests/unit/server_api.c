@@ -66,10 +66,11 @@ Test(v1_runs, completed_run_shows_its_output_in_an_envelope)
     put_run(&f, RUN_ID, SG_RUN_COMPLETED, "{\"ok\":true}", NULL);
     struct answer answer = fetch(&f, "GET", "/v1/runs/" RUN_ID, "", NULL);
     cr_expect(eq(int, answer.status, 200));
-    cr_expect(answer_has(&answer, "{\"data\":{\"ended_at\":\"2026-01-02T03:04:06.1Z\",\"environment_id\":\"00000000-0000-4000-b000-000000000000\","
-                                  "\"event_id\":\"" EVENT_ID "\",\"function_id\":\"02020202-0000-0000-0000-000000000000\",\"function_version\":2,"
-                                  "\"output\":{\"ok\":true},\"run_id\":\"" RUN_ID "\",\"run_started_at\":\"2026-01-02T03:04:05.6Z\","
-                                  "\"status\":\"Completed\"},\"metadata\":{\"cached_until\":"),
+    cr_expect(answer_has(&answer,
+                         "{\"data\":{\"ended_at\":\"2026-01-02T03:04:06.1Z\",\"environment_id\":\"00000000-0000-4000-b000-000000000000\","
+                         "\"event_id\":\"" EVENT_ID "\",\"function_id\":\"02020202-0000-0000-0000-000000000000\",\"function_version\":2,"
+                         "\"output\":{\"ok\":true},\"run_id\":\"" RUN_ID "\",\"run_started_at\":\"2026-01-02T03:04:05.6Z\","
+                         "\"status\":\"Completed\"},\"metadata\":{\"cached_until\":"),
               "%s", answer.body);
     cr_expect(eq(str, (char *)answer_header(&answer, "Cache-Control"), "private, max-age=3"));
     answer_free(&answer);
@@ -180,7 +181,8 @@ static void put_recent(struct fixture *f, int64_t position, const char *name, in
 
     entropy[9] = (uint8_t)position;
     sg_ulid_format(sg_ulid_make(at_ms, entropy), id);
-    snprintf(body, sizeof(body), "{\"data\":{\"n\":%d},\"id\":\"own-%d\",\"name\":\"%s\",\"ts\":%lld}", (int)position, (int)position, name, (long long)at_ms);
+    snprintf(body, sizeof(body), "{\"data\":{\"n\":%d},\"id\":\"own-%d\",\"name\":\"%s\",\"ts\":%lld}", (int)position, (int)position, name,
+             (long long)at_ms);
     put_event(f, position, id, name, body, at_ms);
 }
 
@@ -198,14 +200,17 @@ Test(v1_events, one_event_is_shown_whole)
     struct fixture f;
 
     fixture_open(&f);
-    put_event(&f, 1, EVENT_ID, "a/b", "{\"data\":{\"n\":1},\"id\":\"x\",\"name\":\"a/b\",\"ts\":1767323045000,\"user\":{\"id\":\"u\"},\"v\":\"2\"}", 1767323045001);
+    put_event(&f, 1, EVENT_ID, "a/b",
+              "{\"data\":{\"n\":1},\"id\":\"x\",\"name\":\"a/b\",\"ts\":1767323045000,\"user\":{\"id\":\"u\"},\"v\":\"2\"}", 1767323045001);
     struct answer answer = fetch(&f, "GET", "/v1/events/" EVENT_ID, "", NULL);
     cr_expect(eq(int, answer.status, 200));
-    cr_expect(answer_has(&answer, "{\"data\":{\"account_id\":\"00000000-0000-4000-a000-000000000000\",\"data\":{\"n\":1},"
-                                  "\"environment_id\":\"00000000-0000-4000-b000-000000000000\",\"id\":\"x\",\"internal_id\":\"" EVENT_ID "\","
-                                  "\"name\":\"a/b\",\"received_at\":\"2026-01-02T03:04:05.001Z\",\"source\":\"\",\"source_id\":null,\"ts\":1767323045000,"
-                                  "\"user\":{\"id\":\"u\"},\"v\":\"2\"},\"metadata\":{"),
-              "%s", answer.body);
+    cr_expect(
+        answer_has(&answer,
+                   "{\"data\":{\"account_id\":\"00000000-0000-4000-a000-000000000000\",\"data\":{\"n\":1},"
+                   "\"environment_id\":\"00000000-0000-4000-b000-000000000000\",\"id\":\"x\",\"internal_id\":\"" EVENT_ID "\","
+                   "\"name\":\"a/b\",\"received_at\":\"2026-01-02T03:04:05.001Z\",\"source\":\"\",\"source_id\":null,\"ts\":1767323045000,"
+                   "\"user\":{\"id\":\"u\"},\"v\":\"2\"},\"metadata\":{"),
+        "%s", answer.body);
     cr_expect(eq(str, (char *)answer_header(&answer, "Cache-Control"), "private, max-age=5"));
     answer_free(&answer);
     EXPECT(&f, "GET", "/v1/events/" NO_RUN_ID, "", NULL, 404, "\"error\":\"Event not found\",\"status\":404");
@@ -389,7 +394,8 @@ Test(admin, sync_is_asked_for)
     struct fixture f;
 
     fixture_open(&f);
-    EXPECT(&f, "POST", "/v1/admin/sync", "", "{\"url\":\"http://localhost:3000/api/inngest\"}", 202, "\"url\":\"http://localhost:3000/api/inngest\"");
+    EXPECT(&f, "POST", "/v1/admin/sync", "", "{\"url\":\"http://localhost:3000/api/inngest\"}", 202,
+           "\"url\":\"http://localhost:3000/api/inngest\"");
     cr_expect(eq(str, f.synced, "http://localhost:3000/api/inngest"));
     EXPECT(&f, "POST", "/v1/admin/sync", "", "{\"url\":\"ftp://x\"}", 400, "not a URL");
     EXPECT(&f, "POST", "/v1/admin/sync", "", "{}", 400, "\\\"url\\\"");
@@ -408,7 +414,8 @@ Test(pages, health_and_readiness_differ)
     EXPECT(&f, "GET", "/ready", "", NULL, 200, "\"status\":200");
     f.ready.state = SG_SERVER_STORE_FAILING;
     snprintf(f.ready.text, sizeof(f.ready.text), "the store cannot commit: disk full");
-    EXPECT(&f, "GET", "/ready", "", NULL, 503, "\"code\":\"store_failing\",\"data\":null,\"error\":\"the store cannot commit: disk full\",\"status\":503");
+    EXPECT(&f, "GET", "/ready", "", NULL, 503,
+           "\"code\":\"store_failing\",\"data\":null,\"error\":\"the store cannot commit: disk full\",\"status\":503");
     f.ready = (struct sg_server_status){.state = SG_SERVER_STARTING};
     EXPECT(&f, "GET", "/ready", "", NULL, 503, "\"error\":\"the gateway is starting\"");
     f.ready = (struct sg_server_status){.state = SG_SERVER_READY};
@@ -459,7 +466,8 @@ Test(pages, dev_tells_sdks_that_it_is_there)
     put_app(&f);
     struct answer answer = fetch(&f, "GET", "/dev", "", NULL);
     cr_expect(eq(int, answer.status, 200));
-    cr_expect(answer_has(&answer, "\"slug\":\"shop-handle\",\"steps\":[{\"id\":\"step\",\"name\":\"step\",\"retries\":{\"attempts\":3},\"uri\":\"http://localhost:3000/"));
+    cr_expect(answer_has(&answer, "\"slug\":\"shop-handle\",\"steps\":[{\"id\":\"step\",\"name\":\"step\",\"retries\":{\"attempts\":3},"
+                                  "\"uri\":\"http://localhost:3000/"));
     cr_expect(answer_has(&answer, "\"triggers\":[{\"event\":\"shop/order.placed\"}]"));
     cr_expect(answer_has(&answer, "\"version\":\"1.2.3\""));
     cr_expect(answer_has(&answer, "\"isMissingSigningKey\":true"));

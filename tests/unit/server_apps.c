@@ -10,10 +10,12 @@
 
 #define URL "http://localhost:3000/api/inngest"
 #define FUNCTION(id, more)                                                                                                                 \
-    "{\"id\":\"" id "\",\"name\":\"f\",\"triggers\":[{\"event\":\"x/y\"}],\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"runtime\":{\"type\":"  \
+    "{\"id\":\"" id                                                                                                                        \
+    "\",\"name\":\"f\",\"triggers\":[{\"event\":\"x/y\"}],\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"runtime\":{\"type\":"   \
     "\"http\",\"url\":\"" URL "?fnId=" id "&stepId=step\"}}}" more "}"
 #define REGISTRATION(functions)                                                                                                            \
-    "{\"url\":\"" URL "\",\"deployType\":\"ping\",\"framework\":\"express\",\"appName\":\"shop\",\"sdk\":\"js:v4.24.0\",\"v\":\"0.1\",\"functions\":[" functions "]}"
+    "{\"url\":\"" URL "\",\"deployType\":\"ping\",\"framework\":\"express\",\"appName\":\"shop\",\"sdk\":\"js:v4.24.0\",\"v\":\"0.1\","    \
+    "\"functions\":[" functions "]}"
 
 /* ---- POST /fn/register ---- */
 
@@ -26,7 +28,8 @@ Test(registration, valid_one_is_posted_and_answered_as_sdks_expect)
     cr_expect(answer.status == 200, "%s", answer.body);
     cr_expect(eq(int, f.kind, SG_MESSAGE_REGISTER));
     cr_expect(eq(str, f.text, "shop"));
-    cr_expect(answer_has(&answer, "{\"app_id\":\"abababab-abab-abab-abab-abababababab\",\"modified\":true,\"ok\":true,\"status\":200,\"sync_id\":\""));
+    cr_expect(answer_has(
+        &answer, "{\"app_id\":\"abababab-abab-abab-abab-abababababab\",\"modified\":true,\"ok\":true,\"status\":200,\"sync_id\":\""));
     answer_free(&answer);
     cr_expect(eq(str, f.registered, "shop at " URL));
     fixture_close(&f);
@@ -39,7 +42,8 @@ Test(registration, every_refusal_has_error_and_status)
     fixture_open(&f);
     EXPECT(&f, "POST", "/fn/register", "", "{\"url\":", 400, "\"status\":400");
     EXPECT(&f, "POST", "/fn/register", "", "{\"url\":", 400, "\"error\":\"Invalid request: ");
-    EXPECT(&f, "POST", "/fn/register", "", "{\"url\":\"" URL "\",\"appName\":\"\",\"functions\":[]}", 400, "\"error\":\"App ID required\",\"status\":400");
+    EXPECT(&f, "POST", "/fn/register", "", "{\"url\":\"" URL "\",\"appName\":\"\",\"functions\":[]}", 400,
+           "\"error\":\"App ID required\",\"status\":400");
     EXPECT(&f, "PUT", "/fn/register", "", "{}", 405, "\"status\":405");
     fixture_close(&f);
 }
@@ -111,7 +115,8 @@ Test(checkpoint, steps_are_posted_with_their_dispatch)
     fixture_open(&f);
     sg_qi_id_format(42, 7, qi_id);
     snprintf(body, sizeof(body),
-             "{\"run_id\":\"" RUN_ID "\",\"qi_id\":\"%s\",\"generation_id\":7,\"steps\":[{\"id\":\"fe05bcdcdc4928012781a5f1a2a77cbb5398e106\",\"op\":\"StepRun\","
+             "{\"run_id\":\"" RUN_ID
+             "\",\"qi_id\":\"%s\",\"generation_id\":7,\"steps\":[{\"id\":\"fe05bcdcdc4928012781a5f1a2a77cbb5398e106\",\"op\":\"StepRun\","
              "\"name\":\"one\",\"data\":{\"a\":1},\"promise\":{}},{\"id\":\"x\",\"op\":\"StepPlanned\"}],\"ts\":1}",
              qi_id);
     struct answer answer = fetch(&f, "POST", PATH, "", body);
@@ -130,7 +135,8 @@ Test(checkpoint, unknown_dispatch_counts_as_none_and_the_legacy_path_works)
     struct fixture f;
 
     fixture_open(&f);
-    EXPECT(&f, "POST", "/v1/http/runs/" RUN_ID "/async", "", CHECKPOINT("\"qi_id\":\"nonsense\",\"steps\":[{\"id\":\"a\",\"op\":\"StepRun\"}]"), 200, "");
+    EXPECT(&f, "POST", "/v1/http/runs/" RUN_ID "/async", "",
+           CHECKPOINT("\"qi_id\":\"nonsense\",\"steps\":[{\"id\":\"a\",\"op\":\"StepRun\"}]"), 200, "");
     cr_expect(eq(int, (int)f.job_id, 0));
     fixture_close(&f);
 }
@@ -154,13 +160,20 @@ Test(checkpoint, bad_bodies_are_named)
 Test(checkpoint, async_steps_are_refused)
 {
     struct fixture f;
-    const char *ops[] = {"StepError\",\"error\":{\"name\":\"E\",\"message\":\"m\"},\"x\":\"", "Sleep", "WaitForEvent", "InvokeFunction", "WaitForSignal",
-                         "AIGateway", "Gateway", "DiscoveryRequest"};
+    const char *ops[] = {"StepError\",\"error\":{\"name\":\"E\",\"message\":\"m\"},\"x\":\"",
+                         "Sleep",
+                         "WaitForEvent",
+                         "InvokeFunction",
+                         "WaitForSignal",
+                         "AIGateway",
+                         "Gateway",
+                         "DiscoveryRequest"};
 
     fixture_open(&f);
     for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
         char body[512];
-        snprintf(body, sizeof(body), "{\"run_id\":\"" RUN_ID "\",\"steps\":[{\"id\":\"a\",\"op\":\"StepRun\"},{\"id\":\"b\",\"op\":\"%s\"}]}", ops[i]);
+        snprintf(body, sizeof(body),
+                 "{\"run_id\":\"" RUN_ID "\",\"steps\":[{\"id\":\"a\",\"op\":\"StepRun\"},{\"id\":\"b\",\"op\":\"%s\"}]}", ops[i]);
         EXPECT(&f, "POST", PATH, "", body, 400, "cannot checkpoint async steps");
     }
     cr_expect(eq(int, f.posts, 0));
@@ -199,7 +212,8 @@ Test(checkpoint, engine_s_verdict_becomes_the_status)
     const struct {
         enum sg_status status;
         int http;
-    } verdicts[] = {{SG_NOT_FOUND, 404}, {SG_STALE, 409}, {SG_TOO_LARGE, 413}, {SG_INVALID_ARGUMENT, 400}, {SG_STORE_IO, 503}, {SG_QUEUE_FULL, 429}};
+    } verdicts[] = {{SG_NOT_FOUND, 404},        {SG_STALE, 409},    {SG_TOO_LARGE, 413},
+                    {SG_INVALID_ARGUMENT, 400}, {SG_STORE_IO, 503}, {SG_QUEUE_FULL, 429}};
 
     fixture_open(&f);
     for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
@@ -250,8 +264,14 @@ Test(signing_keys, everything_else_is_a_401_in_json)
     struct sg_server_options options = with_key(&f);
     const char *bad[] = {"", "Authorization: Bearer\r\n", "Authorization: Bearer signkey-test-\r\n", "Authorization: Basic eDp5\r\n",
                          "Authorization: Bearer 0000000000000000000000000000000000000000000000000000000000000000\r\n"};
-    const char *paths[][2] = {{"GET", "/v1/runs/x"}, {"DELETE", "/v1/runs/x"}, {"GET", "/v0/runs/x/actions"}, {"POST", "/fn/register"},
-                              {"GET", "/v1/events"}, {"GET", "/v1/admin/apps"}, {"POST", PATH}, {"GET", "/"}};
+    const char *paths[][2] = {{"GET", "/v1/runs/x"},
+                              {"DELETE", "/v1/runs/x"},
+                              {"GET", "/v0/runs/x/actions"},
+                              {"POST", "/fn/register"},
+                              {"GET", "/v1/events"},
+                              {"GET", "/v1/admin/apps"},
+                              {"POST", PATH},
+                              {"GET", "/"}};
 
     fixture_start(&f, &options);
     for (size_t i = 0; i < 5; i++)

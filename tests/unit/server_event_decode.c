@@ -38,8 +38,11 @@ static void fresh(void *context, int64_t now_ms, struct sg_id *ids, size_t count
 static struct decoded decode_str(struct sg_str body, const struct sg_event_seed *seed, int64_t bytes_max)
 {
     struct decoded decoded = {.drawn = 0};
-    struct sg_event_source source = {
-        .seed = seed, .fresh = fresh, .context = &decoded, .now_ms = NOW_MS, .event_bytes_max = bytes_max > 0 ? bytes_max : SG_LIMIT_EVENT_BYTES};
+    struct sg_event_source source = {.seed = seed,
+                                     .fresh = fresh,
+                                     .context = &decoded,
+                                     .now_ms = NOW_MS,
+                                     .event_bytes_max = bytes_max > 0 ? bytes_max : SG_LIMIT_EVENT_BYTES};
 
     sg_arena_init(&decoded.arena);
     decoded.status = sg_events_decode(body, &source, &decoded.arena, &decoded.events, &decoded.count, &decoded.seen, &decoded.error);
@@ -90,7 +93,8 @@ Test(event_decode, object_gets_defaults_in_canonical_order)
 
 Test(event_decode, everything_that_counts_is_kept_and_nothing_else)
 {
-    is_stored_as("{\"zzz\":1,\"v\":\"2\",\"user\":{\"b\":1,\"a\":2},\"ts\":1767323045001,\"name\":\"a\",\"id\":\"x\",\"data\":{\"n\":1.0},\"ip\":\"1.2.3.4\"}",
+    is_stored_as("{\"zzz\":1,\"v\":\"2\",\"user\":{\"b\":1,\"a\":2},\"ts\":1767323045001,\"name\":\"a\",\"id\":\"x\",\"data\":{\"n\":1.0},"
+                 "\"ip\":\"1.2.3.4\"}",
                  "{\"data\":{\"n\":1},\"id\":\"x\",\"name\":\"a\",\"ts\":1767323045001,\"user\":{\"a\":2,\"b\":1},\"v\":\"2\"}");
 }
 
@@ -102,28 +106,33 @@ Test(event_decode, null_counts_as_absent)
 
 Test(event_decode, empty_id_and_version_and_zero_ts_count_as_absent)
 {
-    is_stored_as("{\"name\":\"a\",\"id\":\"\",\"ts\":0,\"v\":\"\"}", "{\"data\":{},\"id\":\"" FIRST_ID "\",\"name\":\"a\",\"ts\":1767323045000}");
+    is_stored_as("{\"name\":\"a\",\"id\":\"\",\"ts\":0,\"v\":\"\"}",
+                 "{\"data\":{},\"id\":\"" FIRST_ID "\",\"name\":\"a\",\"ts\":1767323045000}");
 }
 
 Test(event_decode, reserved_member_of_data_is_deleted)
 {
     is_stored_as("{\"name\":\"a\",\"id\":\"x\",\"data\":{\"_inngest\":{\"x\":1},\"a\":1,\"b\":{\"_inngest\":2}}}",
                  "{\"data\":{\"a\":1,\"b\":{\"_inngest\":2}},\"id\":\"x\",\"name\":\"a\",\"ts\":1767323045000}");
-    is_stored_as("{\"name\":\"a\",\"id\":\"x\",\"data\":{\"_\\u0069nngest\":1}}", "{\"data\":{},\"id\":\"x\",\"name\":\"a\",\"ts\":1767323045000}");
+    is_stored_as("{\"name\":\"a\",\"id\":\"x\",\"data\":{\"_\\u0069nngest\":1}}",
+                 "{\"data\":{},\"id\":\"x\",\"name\":\"a\",\"ts\":1767323045000}");
     is_stored_as("{\"name\":\"a\",\"id\":\"x\",\"data\":{\"k\":\"\\\"_inngest\\\"\"}}",
                  "{\"data\":{\"k\":\"\\\"_inngest\\\"\"},\"id\":\"x\",\"name\":\"a\",\"ts\":1767323045000}");
 }
 
 Test(event_decode, lone_surrogates_become_replacement_characters)
 {
-    is_stored_as("{\"name\":\"a\",\"id\":\"x\",\"data\":{\"s\":\"\\ud83d\xc3\xa9\",\"t\":\"\\ud83d\",\"u\":\"\\ud83d\\n\",\"v\":\"\\ud83d\\ude00\"}}",
-                 "{\"data\":{\"s\":\"\xef\xbf\xbd\xc3\xa9\",\"t\":\"\xef\xbf\xbd\",\"u\":\"\xef\xbf\xbd\\n\",\"v\":\"\xf0\x9f\x98\x80\"},\"id\":\"x\",\"name\":\"a\",\"ts\":"
+    is_stored_as("{\"name\":\"a\",\"id\":\"x\",\"data\":{\"s\":\"\\ud83d\xc3\xa9\",\"t\":\"\\ud83d\",\"u\":\"\\ud83d\\n\",\"v\":"
+                 "\"\\ud83d\\ude00\"}}",
+                 "{\"data\":{\"s\":\"\xef\xbf\xbd\xc3\xa9\",\"t\":\"\xef\xbf\xbd\",\"u\":\"\xef\xbf\xbd\\n\",\"v\":\"\xf0\x9f\x98\x80\"},"
+                 "\"id\":\"x\",\"name\":\"a\",\"ts\":"
                  "1767323045000}");
 }
 
 Test(event_decode, bad_utf8_is_replaced)
 {
-    is_stored_as("{\"name\":\"a\",\"id\":\"x\",\"data\":{\"s\":\"\xff\"}}", "{\"data\":{\"s\":\"\xef\xbf\xbd\"},\"id\":\"x\",\"name\":\"a\",\"ts\":1767323045000}");
+    is_stored_as("{\"name\":\"a\",\"id\":\"x\",\"data\":{\"s\":\"\xff\"}}",
+                 "{\"data\":{\"s\":\"\xef\xbf\xbd\"},\"id\":\"x\",\"name\":\"a\",\"ts\":1767323045000}");
 }
 
 Test(event_decode, white_space_around_is_fine)
@@ -133,7 +142,8 @@ Test(event_decode, white_space_around_is_fine)
 
 Test(event_decode, last_of_a_repeated_member_counts)
 {
-    is_stored_as("{\"name\":\"a\",\"id\":\"x\",\"id\":\"y\",\"name\":\"b\"}", "{\"data\":{},\"id\":\"y\",\"name\":\"b\",\"ts\":1767323045000}");
+    is_stored_as("{\"name\":\"a\",\"id\":\"x\",\"id\":\"y\",\"name\":\"b\"}",
+                 "{\"data\":{},\"id\":\"y\",\"name\":\"b\",\"ts\":1767323045000}");
 }
 
 Test(event_decode, names_and_ids_with_escapes_are_read)
@@ -286,8 +296,8 @@ static void has_limit(const char *member, size_t bytes_max)
     sg_arena_free(&decoded.arena);
     sg_buf_free(&body);
     decoded = decode_str(long_event(&body, member, bytes_max + 1), NULL, 0);
-    cr_expect(decoded.status == SG_INVALID_ARGUMENT && strstr(decoded.error.message, member) != NULL, "%zu bytes of %s were accepted", bytes_max + 1,
-              member);
+    cr_expect(decoded.status == SG_INVALID_ARGUMENT && strstr(decoded.error.message, member) != NULL, "%zu bytes of %s were accepted",
+              bytes_max + 1, member);
     sg_arena_free(&decoded.arena);
     sg_buf_free(&body);
 }
@@ -305,7 +315,8 @@ Test(event_decode, event_over_the_size_limit_is_refused_with_both_sizes)
     struct decoded decoded = decode_str(long_event(&body, "other", 1000), NULL, 1000);
 
     cr_expect(eq(int, decoded.status, SG_TOO_LARGE));
-    cr_expect(strstr(decoded.error.message, "Event is over the max size. Max: 1000 bytes, Size: 1023 bytes") != NULL, "%s", decoded.error.message);
+    cr_expect(strstr(decoded.error.message, "Event is over the max size. Max: 1000 bytes, Size: 1023 bytes") != NULL, "%s",
+              decoded.error.message);
     sg_arena_free(&decoded.arena);
     sg_buf_free(&body);
 }
@@ -353,14 +364,16 @@ Test(event_decode, too_deep_json_is_refused)
 
 Test(event_sessions, own_sessions_are_stored_sorted_with_numbers_as_texts)
 {
-    is_stored_as(WITH_META("{\"sessions\":{\"u\":\"1\",\"a\":7,\"b\":1.50},\"other\":1}"), STORED_META("{\"sessions\":{\"a\":\"7\",\"b\":\"1.5\",\"u\":\"1\"}}"));
+    is_stored_as(WITH_META("{\"sessions\":{\"u\":\"1\",\"a\":7,\"b\":1.50},\"other\":1}"),
+                 STORED_META("{\"sessions\":{\"a\":\"7\",\"b\":\"1.5\",\"u\":\"1\"}}"));
 }
 
 Test(event_sessions, inherited_ones_fill_up_and_own_ones_win)
 {
     is_stored_as(WITH_META("{\"sessions\":{\"c\":\"own\"},\"propagated_sessions\":{\"b\":\"2\",\"c\":\"theirs\",\"a\":\"1\"}}"),
                  STORED_META("{\"sessions\":{\"a\":\"1\",\"b\":\"2\",\"c\":\"own\"}}"));
-    is_stored_as(WITH_META("{\"sessions\":{\"x\":\"1\",\"y\":\"2\",\"z\":\"3\"},\"propagated_sessions\":{\"a\":\"1\",\"b\":\"2\",\"c\":\"3\",\"d\":\"4\"}}"),
+    is_stored_as(WITH_META("{\"sessions\":{\"x\":\"1\",\"y\":\"2\",\"z\":\"3\"},\"propagated_sessions\":{\"a\":\"1\",\"b\":\"2\",\"c\":"
+                           "\"3\",\"d\":\"4\"}}"),
                  STORED_META("{\"sessions\":{\"a\":\"1\",\"b\":\"2\",\"x\":\"1\",\"y\":\"2\",\"z\":\"3\"}}"));
     is_stored_as(WITH_META("{\"propagated_sessions\":{\"a\":\"1\",\"b\":\"2\",\"c\":\"3\",\"d\":\"4\",\"e\":\"5\",\"f\":\"6\"}}"),
                  STORED_META("{\"sessions\":{\"a\":\"1\",\"b\":\"2\",\"c\":\"3\",\"d\":\"4\",\"e\":\"5\"}}"));
@@ -368,7 +381,8 @@ Test(event_sessions, inherited_ones_fill_up_and_own_ones_win)
 
 Test(event_sessions, null_takes_inherited_ones_away)
 {
-    is_stored_as(WITH_META("{\"sessions\":{\"a\":null},\"propagated_sessions\":{\"a\":\"1\",\"b\":\"2\"}}"), STORED_META("{\"sessions\":{\"b\":\"2\"}}"));
+    is_stored_as(WITH_META("{\"sessions\":{\"a\":null},\"propagated_sessions\":{\"a\":\"1\",\"b\":\"2\"}}"),
+                 STORED_META("{\"sessions\":{\"b\":\"2\"}}"));
     is_stored_as(WITH_META("{\"sessions\":null,\"propagated_sessions\":{\"a\":\"1\"}}"), STORED_NO_META);
     is_stored_as(WITH_META("{\"sessions\":{},\"propagated_sessions\":{}}"), STORED_NO_META);
     is_stored_as(WITH_META("{}"), STORED_NO_META);
@@ -382,15 +396,17 @@ Test(event_sessions, bad_ones_are_refused)
     is_refused_with(WITH_META("{\"sessions\":{\"a\":{}}}"), "the id of \"a\" must be a string or a number, not object");
     is_refused_with(WITH_META("{\"sessions\":{\"\":\"1\"}}"), "a key must have 1 to 128 bytes, not 0");
     is_refused_with(WITH_META("{\"sessions\":{\"a\":\"\"}}"), "must have 1 to 512 bytes, not 0");
-    is_refused_with(WITH_META("{\"sessions\":{\"a\":\"1\",\"b\":\"1\",\"c\":\"1\",\"d\":\"1\",\"e\":\"1\",\"f\":\"1\"}}"), "more than 5 entries");
+    is_refused_with(WITH_META("{\"sessions\":{\"a\":\"1\",\"b\":\"1\",\"c\":\"1\",\"d\":\"1\",\"e\":\"1\",\"f\":\"1\"}}"),
+                    "more than 5 entries");
 }
 
 /* ---- memory ---- */
 
 Test(event_decode, every_failing_allocation_is_reported)
 {
-    struct sg_str body = SG_STR("[{\"name\":\"a\\n\",\"id\":\"i\\n\",\"data\":{\"_inngest\":1,\"b\":2},\"meta\":{\"sessions\":{\"k\\n\":\"v\\n\"}},\"v\":\"\\n\"},"
-                                "{\"name\":\"b\"}]");
+    struct sg_str body = SG_STR(
+        "[{\"name\":\"a\\n\",\"id\":\"i\\n\",\"data\":{\"_inngest\":1,\"b\":2},\"meta\":{\"sessions\":{\"k\\n\":\"v\\n\"}},\"v\":\"\\n\"},"
+        "{\"name\":\"b\"}]");
     int failures = 0;
 
     for (uint64_t nth = 1; nth < 1000; nth++) {

@@ -107,7 +107,8 @@ Test(events, bad_request_lists_an_empty_id_for_each_event)
 
     fixture_open(&f);
     EXPECT(&f, "POST", "/e/k", "", "{}", 400, "{\"error\":\"event name is empty\",\"ids\":[\"\"],\"status\":400}");
-    EXPECT(&f, "POST", "/e/k", "", "[{\"name\":\"a\"},{}]", 400, "{\"error\":\"event 2: event name is empty\",\"ids\":[\"\",\"\"],\"status\":400}");
+    EXPECT(&f, "POST", "/e/k", "", "[{\"name\":\"a\"},{}]", 400,
+           "{\"error\":\"event 2: event name is empty\",\"ids\":[\"\",\"\"],\"status\":400}");
     EXPECT(&f, "POST", "/e/k", "", "{\"name\":", 400, "\"ids\":[\"\"],\"status\":400");
     cr_expect(eq(int, f.posts, 0));
     fixture_close(&f);
@@ -201,7 +202,8 @@ Test(event_keys, without_any_where_one_is_required_nothing_is_taken)
 
     options.requires_event_key = true;
     fixture_start(&f, &options);
-    EXPECT(&f, "POST", "/e/x", "", "{\"name\":\"a\"}", 503, "{\"error\":\"Event keys are required to process events securely\",\"message\":\"\",\"status\":503}");
+    EXPECT(&f, "POST", "/e/x", "", "{\"name\":\"a\"}", 503,
+           "{\"error\":\"Event keys are required to process events securely\",\"message\":\"\",\"status\":503}");
     fixture_close(&f);
 }
 

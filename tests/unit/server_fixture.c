@@ -161,11 +161,7 @@ struct sg_server_options fixture_options(struct fixture *fixture)
         .version = "1.2.3",
         .poster = {.post = post, .context = fixture},
         .pool = fixture->pool,
-        .hooks = {.context = fixture,
-                  .status = status_hook,
-                  .metrics = metrics_hook,
-                  .sync = sync_hook,
-                  .registered = registered_hook},
+        .hooks = {.context = fixture, .status = status_hook, .metrics = metrics_hook, .sync = sync_hook, .registered = registered_hook},
     };
 }
 
@@ -299,7 +295,8 @@ struct answer fetch_bytes(struct fixture *fixture, const char *method, const cha
     char head[8192];
 
     int fd = client_connect(fixture->port);
-    int head_len = body != NULL ? snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n%s\r\n", method, path, len, headers)
+    int head_len = body != NULL ? snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n%s\r\n", method, path,
+                                           len, headers)
                                 : snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n", method, path, headers);
     cr_assert(head_len > 0 && (size_t)head_len < sizeof(head));
     client_send(fd, head, (size_t)head_len);

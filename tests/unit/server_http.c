@@ -1,5 +1,4 @@
 /* HTTP itself: connections, limits, CORS, unknown paths, methods, addresses. */
-#include "server_fixture.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -7,8 +6,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "server/limits.h"
 #include "server/listen.h"
+#include "server_records.h"
 
 /* ---- paths and methods ---- */
 
@@ -156,7 +157,8 @@ Test(http, chunked_body_over_the_limit_is_413)
 Test(http, chunked_event_is_taken)
 {
     struct fixture f;
-    const char request[] = "POST /e/key HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"nam\r\n7\r\ne\":\"a\"}\r\n0\r\n\r\n";
+    const char request[] =
+        "POST /e/key HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"nam\r\n7\r\ne\":\"a\"}\r\n0\r\n\r\n";
     struct answer answer;
 
     fixture_open(&f);
@@ -216,8 +218,8 @@ Test(http, garbage_closes_the_connection_only)
     struct fixture f;
 
     fixture_open(&f);
-    const char *garbage[] = {"\r\n\r\n\r\n", "\x16\x03\x01\x02hello\r\n\r\n", "GET\r\n\r\n", "POST /e/k HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-                             "GET /health HTTP/9.9\r\n\r\n"};
+    const char *garbage[] = {"\r\n\r\n\r\n", "\x16\x03\x01\x02hello\r\n\r\n", "GET\r\n\r\n",
+                             "POST /e/k HTTP/1.1\r\nContent-Length: x\r\n\r\n", "GET /health HTTP/9.9\r\n\r\n"};
     for (size_t i = 0; i < 5; i++) {
         int fd = client_connect(f.port);
         client_send(fd, garbage[i], strlen(garbage[i]));
@@ -402,6 +404,53 @@ Test(http, replies_from_another_thread_all_arrive)
         cr_expect(eq(sz, (size_t)good, 200));
     }
     pthread_join(answerer, NULL);
+    fixture_close(&f);
+}
+
+/* ---- memory ---- */
+
+/* Fails each allocation of a request in turn: it is answered, or its connection closed, and the server goes on. */
+static void survives_failing_allocations(struct fixture *f, const char *method, const char *path, const char *body, int good)
+{
+    int failures = 0;
+
+    for (uint64_t nth = 1; nth < 500; nth++) {
+        sg_alloc_fail_at(nth, false);
+        struct answer answer = fetch(f, method, path, "Connection: close\r\n", body);
+        bool has_failed = sg_alloc_has_failed();
+        sg_alloc_fail_at(0, false);
+        cr_expect(answer.status == 0 || answer.status == 503 || answer.status == good, "%s %s gave %d at allocation %d failed", method,
+                  path, answer.status, (int)nth);
+        bool is_good = answer.status == good;
+        answer_free(&answer);
+        if (!has_failed) {
+            cr_expect(is_good);
+            break;
+        }
+        failures++;
+    }
+    cr_expect(gt(int, failures, 2));
+    EXPECT(f, method, path, "", body, good, "");
+}
+
+Test(http, every_failing_allocation_is_survived)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    put_app(&f);
+    put_run(&f, RUN_ID, SG_RUN_COMPLETED, "1", NULL);
+    put_step(&f, RUN_ID, "aaa", "first", SG_STEP_COMPLETED, 1);
+    put_memo(&f, RUN_ID, "aaa", 0, "null");
+    survives_failing_allocations(&f, "POST", "/e/key", "[{\"name\":\"a\"},{\"name\":\"b\",\"id\":\"x\"}]", 200);
+    survives_failing_allocations(&f, "POST", "/v1/checkpoint/" RUN_ID "/async", "{\"steps\":[{\"id\":\"a\",\"op\":\"StepRun\"}]}", 200);
+    survives_failing_allocations(&f, "POST", "/fn/register", "{\"url\":\"http://x/\",\"appName\":\"a\",\"functions\":[]}", 200);
+    survives_failing_allocations(&f, "GET", "/v1/runs/" RUN_ID, NULL, 200);
+    survives_failing_allocations(&f, "GET", "/v1/admin/runs/" RUN_ID, NULL, 200);
+    survives_failing_allocations(&f, "GET", "/v1/events?name=a%20b", NULL, 200);
+    survives_failing_allocations(&f, "GET", "/dev", NULL, 200);
+    survives_failing_allocations(&f, "GET", "/", NULL, 200);
+    survives_failing_allocations(&f, "GET", "/v1/nosuch", NULL, 404);
     fixture_close(&f);
 }
 

@@ -50,7 +50,8 @@ void put_app(struct fixture *fixture)
         function.values[SG_FUNCTION_SLUG] = text("shop-handle");
         function.values[SG_FUNCTION_NAME] = text(version == 1 ? "Old name" : "Handle <order>");
         function.values[SG_FUNCTION_CONFIG] =
-            text("{\"id\":\"shop-handle\",\"name\":\"Handle <order>\",\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"retries\":{\"attempts\":3},"
+            text("{\"id\":\"shop-handle\",\"name\":\"Handle "
+                 "<order>\",\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"retries\":{\"attempts\":3},"
                  "\"runtime\":{\"type\":\"http\",\"url\":\"http://localhost:3000/api/inngest?fnId=shop-handle&stepId=step\"}}},"
                  "\"triggers\":[{\"event\":\"shop/order.placed\"}]}");
         function.values[SG_FUNCTION_REGISTERED_AT] = sg_value_int(1767323045000);
@@ -111,7 +112,8 @@ void put_live(struct fixture *fixture, const char *id)
     fixture_put(fixture, &live);
 }
 
-void put_step(struct fixture *fixture, const char *run_id, const char *id, const char *name, enum sg_step_status status, int64_t started_at_ms)
+void put_step(struct fixture *fixture, const char *run_id, const char *id, const char *name, enum sg_step_status status,
+              int64_t started_at_ms)
 {
     struct sg_id run = ulid(run_id);
     struct sg_record step = blank(SG_KIND_STEP);

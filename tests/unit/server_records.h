@@ -10,12 +10,13 @@
 #define EVENT_ID "01KDYHZQ9Q4W6T2J0B3B8W1M5E"
 
 void put_app(struct fixture *fixture);
-/* An event with its position; `body` NULL makes a lifecycle event of run RUN_ID. The internal id and the arrival are at `at_ms` plus `position`. */
+/* An event with its position; `body` NULL makes a lifecycle event of run RUN_ID. */
 void put_event(struct fixture *fixture, int64_t position, const char *id, const char *name, const char *body, int64_t received_at_ms);
 /* A run of the app's function, started by EVENT_ID at position 1; `output` and `error` may be NULL. */
 void put_run(struct fixture *fixture, const char *id, enum sg_run_status status, const char *output, const char *error);
 void put_live(struct fixture *fixture, const char *id);
-void put_step(struct fixture *fixture, const char *run_id, const char *id, const char *name, enum sg_step_status status, int64_t started_at_ms);
+void put_step(struct fixture *fixture, const char *run_id, const char *id, const char *name, enum sg_step_status status,
+              int64_t started_at_ms);
 void put_memo(struct fixture *fixture, const char *run_id, const char *id, int64_t seq, const char *bytes);
 void put_job(struct fixture *fixture, int64_t id, const char *run_id, enum sg_job_kind kind);
 void put_attempt(struct fixture *fixture, const char *run_id, int64_t call, int number, const char *error);

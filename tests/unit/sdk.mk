@@ -5,7 +5,9 @@ tests_unit_sdk_test_SOURCES = \
 	tests/unit/sdk_answer.c \
 	tests/unit/sdk_body.c \
 	tests/unit/sdk_fixture.c tests/unit/sdk_fixture.h \
+	tests/unit/sdk_judge.c \
 	tests/unit/sdk_ops.c \
+	tests/unit/sdk_registration.c \
 	tests/unit/sdk_url.c
 tests_unit_sdk_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_sdk_test_LDADD = $(ROOM_LIBS) $(TEST_LIBS)

@@ -31,7 +31,7 @@
 #include "server/send.h"
 
 #ifdef HAVE_CONFIG_H
-#include "config.h"
+#include <config.h>
 #endif
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "0.0.0"
@@ -115,38 +115,38 @@ static void take_options(struct sg_server *server, const struct sg_server_option
     server->watch_until_ms = INT64_MAX;
 }
 
-enum sg_status sg_server_create(const struct sg_server_options *options, struct sg_server **result, struct sg_error *error)
+enum sg_status sg_server_create(const struct sg_server_options *options, struct sg_server **server, struct sg_error *error)
 {
     uint64_t seed;
 
-    *result = NULL;
+    *server = NULL;
     assert(options->poster.post != NULL && options->pool != NULL);
-    struct sg_server *server = sg_calloc(1, sizeof(*server));
-    if (server == NULL)
+    struct sg_server *made = sg_calloc(1, sizeof(*made));
+    if (made == NULL)
         return sg_error_set(error, SG_NO_MEMORY, "out of memory");
-    server->magic = SG_SERVER_MAGIC;
-    take_options(server, options);
+    made->magic = SG_SERVER_MAGIC;
+    take_options(made, options);
     if (!sg_random_bytes(&seed, sizeof(seed))) {
-        sg_free(server);
+        sg_free(made);
         return sg_error_set(error, SG_SYSTEM, "the system has no randomness to give");
     }
-    sg_rng_init(&server->rng, seed);
-    enum sg_status status = init_locks(server, error);
+    sg_rng_init(&made->rng, seed);
+    enum sg_status status = init_locks(made, error);
     if (status != SG_OK) {
-        sg_free(server);
+        sg_free(made);
         return status;
     }
-    status = sg_auth_keys_init(&server->auth, options->keys, options->key_count, options->event_keys, options->event_key_count, error);
+    status = sg_auth_keys_init(&made->auth, options->keys, options->key_count, options->event_keys, options->event_key_count, error);
     if (status == SG_OK)
-        status = sg_listen_open(options->host, options->port, options->port_tries, &server->listen, error);
+        status = sg_listen_open(options->host, options->port, options->port_tries, &made->listen, error);
     if (status != SG_OK) {
-        sg_auth_keys_free(&server->auth);
-        free_locks(server);
-        sg_free(server);
+        sg_auth_keys_free(&made->auth);
+        free_locks(made);
+        sg_free(made);
         return status;
     }
-    server->port = server->listen.port;
-    *result = server;
+    made->port = made->listen.port;
+    *server = made;
     return SG_OK;
 }
 

@@ -17,6 +17,7 @@
 #define SG_LIMIT_STEP_INPUT_BYTES (4 * 1024 * 1024)     /* reference/02 §12 */
 #define SG_LIMIT_STATE_BYTES (32 * 1024 * 1024)         /* events and memos of a run (reference/02 §12) */
 #define SG_LIMIT_STEPS_PER_RUN 1000                     /* --max-steps (reference/02 §12) */
+#define SG_LIMIT_STEPS_PER_RUN_MAX 10000                /* what --max-steps may be raised to (reference/02 §12) */
 #define SG_LIMIT_OPS_PER_ANSWER 1000                    /* reference/02 §12 */
 #define SG_LIMIT_STEP_ID_BYTES 512                      /* ours: SDKs send 40 hex characters */
 #define SG_LIMIT_STEP_NAME_BYTES 1024                   /* ours: longer display names are cut */

@@ -37,6 +37,12 @@ void *sg_malloc(size_t bytes)
     return is_refused() ? NULL : malloc(bytes > 0 ? bytes : 1);
 }
 
+void *sg_malloc_aligned(size_t alignment, size_t bytes)
+{
+    void *ptr = NULL;
+    return is_refused() || posix_memalign(&ptr, alignment, bytes) != 0 ? NULL : ptr;
+}
+
 void *sg_calloc(size_t count, size_t bytes)
 {
     if (is_refused())

@@ -21,6 +21,7 @@ src_base_libbase_la_SOURCES = \
 	src/base/map.c src/base/map.h \
 	src/base/os_random.c src/base/random.h \
 	src/base/os_zone.c src/base/os_zone.h \
+	src/base/pool.c src/base/pool.h \
 	src/base/rng.c src/base/rng.h \
 	src/base/seed.c src/base/seed.h \
 	src/base/str.c \

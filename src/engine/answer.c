@@ -91,10 +91,11 @@ static void attempt_record(struct sg_turn *turn, const struct sg_job *job, const
         return;
     struct sg_value *values = record->values;
     values[SG_ATTEMPT_RUN_ID] = sg_turn_id(turn, job->run->id);
-    values[SG_ATTEMPT_CALL] = sg_value_int(job->id * 65536 + (job->generation & 65535));
+    values[SG_ATTEMPT_CALL] = sg_value_int(sg_job_id(job) * 65536 + (job->generation & 65535));
     values[SG_ATTEMPT_NUMBER] = sg_value_int(job->attempt);
+    struct sg_job_text room;
     if (job->target_len > 0)
-        values[SG_ATTEMPT_TARGET] = sg_value_bytes(sg_turn_copy(turn, sg_job_target(job)));
+        values[SG_ATTEMPT_TARGET] = sg_value_bytes(sg_turn_copy(turn, sg_job_target(job, &room)));
     values[SG_ATTEMPT_STARTED_AT] = sg_value_int(turn->now_ms - answer->duration_ms);
     values[SG_ATTEMPT_ENDED_AT] = sg_value_int(turn->now_ms);
     values[SG_ATTEMPT_HTTP_STATUS] = sg_value_int(answer->http_status);
@@ -286,9 +287,10 @@ bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_o
     }
     if (op->code == SG_OP_NONE || op->id.len == 0)
         return true;
+    struct sg_job_text room;
     if (op->code == SG_OP_DISCOVERY_REQUEST) {
         /* Always another call, even if an equal id was seen before (field report). */
-        sg_job_add(turn, run, &(struct sg_job_spec){.kind = SG_JOB_CALL, .cause = sg_job_cause(job), .due_at_ms = turn->now_ms});
+        sg_job_add(turn, run, &(struct sg_job_spec){.kind = SG_JOB_CALL, .cause = sg_job_cause(job, &room), .due_at_ms = turn->now_ms});
         return true;
     }
     if (op->code == SG_OP_STEP_NOT_FOUND)
@@ -317,7 +319,7 @@ bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_o
         /* The planner's cause stays, so that ctx.stack.current is the planner's (reference/02 §4.3). */
         plan(turn, apply, step, SG_STEP_PLANNED,
              &(struct sg_job_spec){
-                 .kind = SG_JOB_CALL, .flags = flags, .cause = sg_job_cause(job), .target = op->id, .due_at_ms = turn->now_ms});
+                 .kind = SG_JOB_CALL, .flags = flags, .cause = sg_job_cause(job, &room), .target = op->id, .due_at_ms = turn->now_ms});
         return true;
     case SG_OP_SLEEP:
         return sleep_begin(turn, apply, step, op, flags);
@@ -342,7 +344,7 @@ void sg_apply_end(struct sg_turn *turn, struct sg_apply *apply)
     }
     if (apply->last != NULL)
         sg_group_continue(turn, run, apply->last, apply->last_is_race, apply->last_is_fresh);
-    if (run->jobs == job && job->next == NULL) {
+    if (run->jobs_last == job && job->next == job) {
         /*
          * Nothing follows from this answer and nothing else would move the run: ask again, a bounded number of times (reference/02 §7.1). An
          * SDK answers `[]` only while other branches are open.

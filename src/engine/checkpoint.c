@@ -35,6 +35,10 @@ static enum sg_status checkpoint_judge(const struct sg_run *run, const struct sg
         snprintf(text, text_bytes, "a checkpoint may carry at most %d steps", SG_LIMIT_WRITES_PER_MESSAGE / 3);
         return SG_TOO_LARGE;
     }
+    if (run->next_seq + count > SG_LIMIT_STEPS_PER_RUN_MAX) {
+        snprintf(text, text_bytes, "a run may have at most %d steps", SG_LIMIT_STEPS_PER_RUN_MAX);
+        return SG_TOO_LARGE;
+    }
     if (run->state_bytes + bytes > SG_LIMIT_STATE_BYTES) {
         snprintf(text, text_bytes, "the run's state would exceed %d bytes", SG_LIMIT_STATE_BYTES);
         return SG_TOO_LARGE;

@@ -210,7 +210,7 @@ void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct
 {
     struct sg_engine *engine = turn->engine;
     struct sg_run *run = job->run;
-    struct sg_cursor *cursor = cursor_create(engine, engine->next_cursor_id++, SG_CURSOR_ANSWER, job->id);
+    struct sg_cursor *cursor = cursor_create(engine, engine->next_cursor_id++, SG_CURSOR_ANSWER, sg_job_id(job));
     struct sg_buf bytes;
     sg_buf_init(&bytes);
     sg_answer_encode(answer, &bytes);
@@ -228,7 +228,7 @@ void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct
     }
     struct sg_record *record = sg_turn_write(turn, SG_WRITE_PUT, SG_KIND_ANSWER);
     if (record != NULL) {
-        record->values[SG_ANSWER_JOB_ID] = sg_value_int(job->id);
+        record->values[SG_ANSWER_JOB_ID] = sg_value_int(sg_job_id(job));
         record->values[SG_ANSWER_RUN_ID] = sg_turn_id(turn, run->id);
         record->values[SG_ANSWER_BYTES] = sg_value_bytes(text);
     }
@@ -283,7 +283,7 @@ static void answer_advance(struct sg_turn *turn, struct sg_cursor *cursor)
     struct sg_engine *engine = turn->engine;
     struct sg_run *run = cursor->run;
     struct sg_job *job = sg_job_find(run, cursor->subject);
-    assert(job != NULL && run->hot != NULL && run->hold == SG_HOLD_APPLYING);
+    assert(job != NULL && sg_run_is_hydrated(run) && run->hold == SG_HOLD_APPLYING);
     struct sg_id run_id = run->id;
     struct sg_apply apply = {.job = job, .answer = cursor->answer};
     sg_apply_begin(turn, &apply, true);
@@ -330,9 +330,9 @@ void sg_cursor_clear_add(struct sg_turn *turn, struct sg_run *run)
 static void clear_advance(struct sg_turn *turn, struct sg_cursor *cursor)
 {
     struct sg_run *run = cursor->run;
-    for (int done = 0; done < JOBS_PER_SLICE && run->jobs != NULL; done++)
-        sg_job_remove(turn, run->jobs);
-    if (run->jobs != NULL)
+    for (int done = 0; done < JOBS_PER_SLICE && run->jobs_last != NULL; done++)
+        sg_job_remove(turn, sg_job_first(run));
+    if (run->jobs_last != NULL)
         return;
     cursor_end(turn, cursor);
     sg_run_delete_live(turn, run);
@@ -347,7 +347,7 @@ static bool can_advance(const struct sg_cursor *cursor)
     case SG_CURSOR_EVENT:
         return cursor->is_ready && event_is_first(cursor);
     case SG_CURSOR_ANSWER:
-        return cursor->run->hot != NULL && cursor->run->hold == SG_HOLD_APPLYING;
+        return sg_run_is_hydrated(cursor->run) && cursor->run->hold == SG_HOLD_APPLYING;
     default:
         return true;
     }

@@ -34,6 +34,8 @@ enum sg_status sg_engine_create(const struct sg_engine_options *options, struct 
     made->options = *options;
     if (made->options.steps_per_run_max <= 0)
         made->options.steps_per_run_max = SG_LIMIT_STEPS_PER_RUN;
+    if (made->options.steps_per_run_max > SG_LIMIT_STEPS_PER_RUN_MAX)
+        made->options.steps_per_run_max = SG_LIMIT_STEPS_PER_RUN_MAX;
     sg_rng_init(&made->rng, options->seed);
     made->next_position = 1;
     made->next_job_id = 1;
@@ -45,6 +47,8 @@ enum sg_status sg_engine_create(const struct sg_engine_options *options, struct 
     sg_map_init_ids(&made->recent_keys, offsetof(struct sg_recent_key, mix));
     sg_heap_init(&made->due);
     sg_list_init(&made->cursors);
+    sg_pool_init(&made->run_pool, sizeof(struct sg_run));
+    sg_job_pools_init(made);
     sg_arena_init(&made->scratch);
     *engine = made;
     return SG_OK;
@@ -66,6 +70,8 @@ void sg_engine_free(struct sg_engine *engine)
     sg_engine_forget_keys(engine, INT64_MAX);
     sg_map_free(&engine->recent_keys);
     sg_app_free_all(engine);
+    sg_job_pools_free(engine);
+    sg_pool_free(&engine->run_pool);
     sg_heap_free(&engine->due);
     sg_arena_free(&engine->scratch);
     sg_free(engine->restore.strays);
@@ -90,10 +96,7 @@ static void run_loaded(struct sg_turn *turn, struct sg_message *message)
                     "The run's steps could not be read from the store.");
         return;
     }
-    if (!sg_hot_create(engine, run)) {
-        turn->is_failed = true;
-        return;
-    }
+    run->hot->is_loaded = true;
     for (size_t index = 0; index < message->as.loaded_run.step_count; index++)
         if (!sg_hot_add(run, &message->as.loaded_run.steps[index])) {
             turn->is_failed = true;
@@ -161,8 +164,8 @@ static bool jobs_release(struct sg_turn *turn, struct sg_run *run)
 {
     int woken = 0;
     struct sg_job *next;
-    for (struct sg_job *job = run->jobs; job != NULL; job = next) {
-        next = job->next;
+    for (struct sg_job *job = sg_job_first(run); job != NULL; job = next) {
+        next = sg_job_next(run, job);
         if (!job->is_deferred)
             continue;
         job->is_deferred = false;
@@ -183,11 +186,12 @@ void sg_run_release(struct sg_turn *turn, struct sg_run *run)
     assert(run->hold == SG_HOLD_NONE);
     run->is_releasing = true;
     struct sg_id id = run->id;
-    while (run != NULL && run->hold == SG_HOLD_NONE && run->queue_first != NULL && !turn->is_failed) {
-        struct sg_message *message = run->queue_first;
-        run->queue_first = message->next;
-        if (run->queue_first == NULL)
-            run->queue_last = NULL;
+    while (run != NULL && run->hold == SG_HOLD_NONE && run->hot != NULL && run->hot->queue_first != NULL && !turn->is_failed) {
+        struct sg_hot *hot = run->hot;
+        struct sg_message *message = hot->queue_first;
+        hot->queue_first = message->next;
+        if (hot->queue_first == NULL)
+            hot->queue_last = NULL;
         message_dispatch(turn, message);
         run = sg_map_get_id(&engine->runs, id);
     }
@@ -338,11 +342,11 @@ static void runs_settle(struct sg_turn *turn)
     struct sg_run *run;
     while ((run = sg_map_next(&engine->runs, &cursor)) != NULL) {
         if ((run->flags & SG_RUN_IS_ENDED) != 0) {
-            for (struct sg_job *job = run->jobs; job != NULL; job = job->next)
+            for (struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job))
                 sg_job_silence(engine, job);
             if (!sg_cursor_holds(engine, run))
                 sg_cursor_clear_add(turn, run);
-        } else if (run->jobs == NULL) {
+        } else if (run->jobs_last == NULL) {
             engine->damaged++;
             sg_cursor_answer_drop(turn, run);
             sg_run_fail(turn, run, "StorageError", "nothing would move this run", "The store holds no job for this run; it cannot go on.");

@@ -35,7 +35,8 @@ static void job_sentence(struct sg_buf *out, const struct sg_engine *engine, con
     size_t len = sg_rfc3339_format(job->due.key_ms - engine->options.clock_offset_ms, text);
     int64_t left_ms = job->due.key_ms - engine->now_ms;
     size_t duration_len = sg_duration_format(left_ms > 0 ? left_ms : 0, duration);
-    struct sg_str target = sg_job_target(job);
+    struct sg_job_text room;
+    struct sg_str target = sg_job_target(job, &room);
     if (job->is_started)
         sg_buf_printf(out, "A call to %.*s is in flight (dispatch %d); its answer moves the run.", SG_FMT(job->run->function->url),
                       job->generation);
@@ -52,13 +53,14 @@ static void job_sentence(struct sg_buf *out, const struct sg_engine *engine, con
 
 static void job_explain(struct sg_buf *out, const struct sg_engine *engine, const struct sg_job *job)
 {
+    struct sg_job_text room;
     const char *state = job->is_started ? "in_flight" : job->is_deferred ? "loading" : job->kind == SG_JOB_SLEEP ? "sleeping" : "waiting";
-    sg_buf_printf(out, "{\"job\":%lld,\"state\":\"%s\",\"attempt\":%d,\"max_attempts\":%d,\"generation\":%d", (long long)job->id, state,
+    sg_buf_printf(out, "{\"job\":%lld,\"state\":\"%s\",\"attempt\":%d,\"max_attempts\":%d,\"generation\":%d", (long long)sg_job_id(job), state,
                   job->attempt, sg_job_attempts_max(job), job->generation);
     if (job->target_len > 0)
-        member_text(out, "step", sg_job_target(job));
+        member_text(out, "step", sg_job_target(job, &room));
     if (job->cause_len > 0)
-        member_text(out, "after_step", sg_job_cause(job));
+        member_text(out, "after_step", sg_job_cause(job, &room));
     member_time(out, engine, "due_at", job->due.key_ms);
 
     struct sg_buf sentence;
@@ -91,8 +93,8 @@ static void run_explain(struct sg_buf *out, const struct sg_engine *engine, cons
     if (run->function->is_archived)
         member_text(out, "note", SG_STR("The function is no longer registered; the app will probably not know it."));
     sg_buf_append(out, SG_STR(",\"jobs\":["));
-    for (const struct sg_job *job = run->jobs; job != NULL; job = job->next) {
-        if (job != run->jobs)
+    for (const struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job)) {
+        if (job != sg_job_first(run))
             sg_buf_byte(out, ',');
         job_explain(out, engine, job);
     }

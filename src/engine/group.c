@@ -63,7 +63,7 @@ void sg_group_open(struct sg_turn *turn, struct sg_run *run, const struct sg_op 
             pending++;
     }
     run->group_ordinal++;
-    run->pending_count = pending;
+    run->pending_count = (uint16_t)pending;
     run->flags &= (uint8_t)~SG_RUN_IS_GROUP_DONE;
     sg_run_touch_live(run);
 }
@@ -76,14 +76,14 @@ void sg_group_mark(struct sg_run *run, struct sg_step *step, bool is_race)
     bits |= SG_STEP_IS_PENDING;
     if (!is_race)
         bits |= SG_STEP_IS_GROUPED;
-    step->flags = bits | run->group_ordinal << SG_STEP_GROUP_SHIFT;
+    step->flags = bits | (uint32_t)run->group_ordinal << SG_STEP_GROUP_SHIFT;
     sg_step_touch(run, step);
 }
 
 /* Whether the job being handled is the only thing that can move the run. Then it must lead on, whatever seems to be pending. */
 static bool is_alone(const struct sg_run *run)
 {
-    return run->jobs != NULL && run->jobs->next == NULL;
+    return run->jobs_last != NULL && run->jobs_last->next == run->jobs_last;
 }
 
 /* A discovery is being enqueued: if nothing is pending, it is that of the present group. */
@@ -125,9 +125,10 @@ bool sg_group_sleep_ended(struct sg_turn *turn, struct sg_job *job)
 {
     struct sg_run *run = job->run;
     assert(job->kind == SG_JOB_SLEEP);
-    assert(run->hot != NULL);
+    assert(sg_run_is_hydrated(run));
 
-    struct sg_step *step = sg_step_find(run, sg_job_target(job));
+    struct sg_job_text room;
+    struct sg_step *step = sg_step_find(run, sg_job_target(job, &room));
     if (step != NULL) {
         sg_step_memoize(turn, run, step, SG_STEP_COMPLETED, SG_STR("null"));
         if (run->pending_count > 0 && (job->flags & SG_JOB_IS_RACE) == 0 && !is_alone(run)) {

@@ -36,12 +36,12 @@ static bool job_check(const struct sg_run *run, const struct sg_job *job, struct
     bool is_waiting = sg_heap_has(&job->due);
     bool is_ended = (run->flags & SG_RUN_IS_ENDED) != 0;
     if (job->run != run || job->is_new)
-        return sg_error_set(error, SG_CONFLICT, "job %lld is not settled", (long long)job->id) == SG_OK;
+        return sg_error_set(error, SG_CONFLICT, "job %lld is not settled", (long long)sg_job_id(job)) == SG_OK;
     if (is_ended ? (is_waiting || job->is_started) : (int)is_waiting + job->is_started + job->is_deferred != 1)
-        return sg_error_set(error, SG_CONFLICT, "job %lld is waiting %d, started %d, deferred %d; its run has ended: %d", (long long)job->id,
+        return sg_error_set(error, SG_CONFLICT, "job %lld is waiting %d, started %d, deferred %d; its run has ended: %d", (long long)sg_job_id(job),
                             is_waiting, job->is_started, job->is_deferred, is_ended) == SG_OK;
     if (job->is_deferred && run->hold == SG_HOLD_NONE)
-        return sg_error_set(error, SG_CONFLICT, "job %lld is deferred, but its run is not held", (long long)job->id) == SG_OK;
+        return sg_error_set(error, SG_CONFLICT, "job %lld is deferred, but its run is not held", (long long)sg_job_id(job)) == SG_OK;
     return true;
 }
 
@@ -50,21 +50,21 @@ static bool run_check(const struct sg_engine *engine, const struct sg_run *run, 
     char id[SG_ULID_LEN + 1];
     sg_ulid_format(run->id, id);
     int64_t run_calls = 0;
-    for (const struct sg_job *job = run->jobs; job != NULL; job = job->next) {
+    for (const struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job)) {
         if (!job_check(run, job, error))
             return false;
         run_calls += job->is_started;
     }
     *calls += run_calls;
-    if (run->jobs == NULL && !sg_cursor_holds(engine, run))
+    if (run->jobs_last == NULL && !sg_cursor_holds(engine, run))
         return sg_error_set(error, SG_CONFLICT, "nothing will move run %s", id) == SG_OK; /* invariant 5 */
     if (run_calls != run->calls)
         return sg_error_set(error, SG_CONFLICT, "run %s counts %d calls, its jobs %lld", id, run->calls, (long long)run_calls) == SG_OK;
-    if (run->hold == SG_HOLD_NONE && run->queue_first != NULL)
+    if (run->hold == SG_HOLD_NONE && run->hot != NULL && run->hot->queue_first != NULL)
         return sg_error_set(error, SG_CONFLICT, "run %s has messages set aside, but is not held", id) == SG_OK;
-    if (run->is_live_dirty || run->is_row_dirty || run->dirty_steps != NULL)
+    if (run->is_live_dirty || run->is_row_dirty || (run->hot != NULL && run->hot->dirty_steps != NULL))
         return sg_error_set(error, SG_CONFLICT, "run %s has unwritten changes", id) == SG_OK;
-    if (run->hot == NULL)
+    if (!sg_run_is_hydrated(run))
         return true;
     uint32_t pending = 0;
     uint32_t memos = 0;
@@ -116,13 +116,13 @@ static int job_cmp(const void *left, const void *right)
 {
     const struct sg_job *const *a = left;
     const struct sg_job *const *b = right;
-    return ((*a)->id > (*b)->id) - ((*a)->id < (*b)->id);
+    return (sg_job_id(*a) > sg_job_id(*b)) - (sg_job_id(*a) < sg_job_id(*b));
 }
 
 static void jobs_dump(const struct sg_run *run, struct sg_buf *out)
 {
     size_t count = 0;
-    for (const struct sg_job *job = run->jobs; job != NULL; job = job->next)
+    for (const struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job))
         count++;
     const struct sg_job **jobs = sg_malloc((count + 1) * sizeof(*jobs));
     if (jobs == NULL) {
@@ -130,14 +130,18 @@ static void jobs_dump(const struct sg_run *run, struct sg_buf *out)
         return;
     }
     count = 0;
-    for (const struct sg_job *job = run->jobs; job != NULL; job = job->next)
+    for (const struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job))
         jobs[count++] = job;
     qsort(jobs, count, sizeof(*jobs), job_cmp);
     for (size_t index = 0; index < count; index++) {
         const struct sg_job *job = jobs[index];
+        struct sg_job_text cause_room;
+        struct sg_job_text target_room;
+        struct sg_str cause = sg_job_cause(job, &cause_room);
+        struct sg_str target = sg_job_target(job, &target_room);
         sg_buf_printf(out, "  job %lld kind %d flags %d attempt %d generation %d due %lld snapshot %lld cause '%.*s' target '%.*s'\n",
-                      (long long)job->id, job->kind, job->flags, job->attempt, job->generation, (long long)job->due.key_ms,
-                      (long long)job->snapshot, SG_FMT(sg_job_cause(job)), SG_FMT(sg_job_target(job)));
+                      (long long)sg_job_id(job), job->kind, job->flags, job->attempt, job->generation, (long long)job->due.key_ms,
+                      (long long)job->snapshot, SG_FMT(cause), SG_FMT(target));
     }
     sg_free(jobs);
 }

@@ -26,20 +26,119 @@
 static void call_start(struct sg_turn *turn, struct sg_job *job, bool is_plan_forced);
 static void job_ids_reserve(struct sg_turn *turn);
 
-static struct sg_job *job_create(struct sg_str cause, struct sg_str target)
+/* ---- texts ---- */
+
+#define HEX_LEN 40u
+#define PACKED_LEN 20u
+
+static bool is_hex_id(struct sg_str text)
 {
-    struct sg_job *job = sg_calloc(1, sizeof(*job) + cause.len + target.len);
+    if (text.len != HEX_LEN)
+        return false;
+    for (size_t index = 0; index < text.len; index++)
+        if (!((text.ptr[index] >= '0' && text.ptr[index] <= '9') || (text.ptr[index] >= 'a' && text.ptr[index] <= 'f')))
+            return false;
+    return true;
+}
+
+static unsigned hex_value(char digit)
+{
+    return digit <= '9' ? (unsigned)(digit - '0') : (unsigned)(digit - 'a' + 10);
+}
+
+static size_t stored_len(uint16_t len)
+{
+    return (len & SG_JOB_TEXT_IS_PACKED) != 0 ? PACKED_LEN : len;
+}
+
+static uint16_t len_to_store(struct sg_str text)
+{
+    return (uint16_t)(is_hex_id(text) ? HEX_LEN | SG_JOB_TEXT_IS_PACKED : text.len);
+}
+
+static void text_store(char *to, struct sg_str text)
+{
+    if (text.len == 0)
+        return;
+    if (!is_hex_id(text)) {
+        memcpy(to, text.ptr, text.len);
+        return;
+    }
+    for (size_t index = 0; index < PACKED_LEN; index++)
+        to[index] = (char)(hex_value(text.ptr[2 * index]) << 4 | hex_value(text.ptr[2 * index + 1]));
+}
+
+static struct sg_str text_read(const char *from, uint16_t len, struct sg_job_text *room)
+{
+    if ((len & SG_JOB_TEXT_IS_PACKED) == 0)
+        return (struct sg_str){from, len};
+    for (size_t index = 0; index < PACKED_LEN; index++) {
+        room->hex[2 * index] = "0123456789abcdef"[(uint8_t)from[index] >> 4];
+        room->hex[2 * index + 1] = "0123456789abcdef"[(uint8_t)from[index] & 15];
+    }
+    return (struct sg_str){room->hex, HEX_LEN};
+}
+
+struct sg_str sg_job_cause(const struct sg_job *job, struct sg_job_text *room)
+{
+    return text_read(job->text, job->cause_len, room);
+}
+
+struct sg_str sg_job_target(const struct sg_job *job, struct sg_job_text *room)
+{
+    return text_read(job->text + stored_len(job->cause_len), job->target_len, room);
+}
+
+/* ---- memory ---- */
+
+static struct sg_pool *pool_for(struct sg_engine *engine, size_t text_bytes)
+{
+    for (size_t index = 0; index < SG_ARRAY_LEN(engine->job_pools); index++)
+        if (text_bytes <= index * PACKED_LEN)
+            return &engine->job_pools[index];
+    return NULL;
+}
+
+void sg_job_pools_init(struct sg_engine *engine)
+{
+    for (size_t index = 0; index < SG_ARRAY_LEN(engine->job_pools); index++)
+        sg_pool_init(&engine->job_pools[index], offsetof(struct sg_job, text) + index * PACKED_LEN);
+}
+
+void sg_job_pools_free(struct sg_engine *engine)
+{
+    for (size_t index = 0; index < SG_ARRAY_LEN(engine->job_pools); index++)
+        sg_pool_free(&engine->job_pools[index]);
+}
+
+static struct sg_job *job_create(struct sg_engine *engine, struct sg_str cause, struct sg_str target)
+{
+    uint16_t cause_len = len_to_store(cause);
+    uint16_t target_len = len_to_store(target);
+    size_t text_bytes = stored_len(cause_len) + stored_len(target_len);
+    struct sg_pool *pool = pool_for(engine, text_bytes);
+    struct sg_job *job = pool != NULL ? sg_pool_take(pool) : sg_calloc(1, sizeof(*job) + text_bytes);
     if (job == NULL)
         return NULL;
     job->magic = SG_JOB_MAGIC;
-    job->cause_len = (uint16_t)cause.len;
-    job->target_len = (uint16_t)target.len;
-    if (cause.len > 0)
-        memcpy(job->text, cause.ptr, cause.len);
-    if (target.len > 0)
-        memcpy(job->text + cause.len, target.ptr, target.len);
+    job->cause_len = cause_len;
+    job->target_len = target_len;
+    text_store(job->text, cause);
+    text_store(job->text + stored_len(cause_len), target);
     return job;
 }
+
+static void job_free(struct sg_engine *engine, struct sg_job *job)
+{
+    struct sg_pool *pool = pool_for(engine, stored_len(job->cause_len) + stored_len(job->target_len));
+    job->magic = 0;
+    if (pool != NULL)
+        sg_pool_give(pool, job);
+    else
+        sg_free(job);
+}
+
+/* ---- jobs ---- */
 
 void sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_spec *spec)
 {
@@ -48,20 +147,20 @@ void sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_sp
     assert(spec->cause.len <= SG_LIMIT_STEP_ID_BYTES && spec->target.len <= SG_LIMIT_STEP_ID_BYTES);
     struct sg_engine *engine = turn->engine;
 
-    struct sg_job *job = job_create(spec->cause, spec->target);
+    struct sg_job *job = job_create(engine, spec->cause, spec->target);
     if (job == NULL) {
         turn->is_failed = true;
         return;
     }
     if (engine->next_job_id >= engine->job_ids_end)
         job_ids_reserve(turn);
-    job->id = engine->next_job_id++;
+    job->due.tie = (uint64_t)engine->next_job_id++;
     job->kind = (uint8_t)spec->kind;
     job->flags = (uint8_t)spec->flags;
     job->is_new = true;
     job->due.key_ms = spec->due_at_ms;
     if (!sg_job_link(engine, run, job)) {
-        sg_free(job);
+        job_free(engine, job);
         turn->is_failed = true;
     }
 }
@@ -69,9 +168,9 @@ void sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_sp
 bool sg_job_flush(struct sg_turn *turn, struct sg_run *run)
 {
     /* New jobs are at the end of the list, in the order of the ops that asked for them. */
-    struct sg_job *job = run->jobs_last != NULL && run->jobs_last->is_new ? run->jobs : NULL;
+    struct sg_job *job = run->jobs_last != NULL && run->jobs_last->is_new ? sg_job_first(run) : NULL;
     while (job != NULL) {
-        struct sg_job *next = job->next;
+        struct sg_job *next = sg_job_next(run, job); /* starting a new call removes no job but, with the run, all */
         if (job->is_new) {
             job->is_new = false;
             if (job->due.key_ms <= turn->now_ms && run->hold == SG_HOLD_NONE) {
@@ -89,14 +188,11 @@ bool sg_job_flush(struct sg_turn *turn, struct sg_run *run)
 bool sg_job_link(struct sg_engine *engine, struct sg_run *run, struct sg_job *job)
 {
     job->run = run;
-    job->due.tie = (uint64_t)job->id;
     if (!job->is_started && !sg_heap_add(&engine->due, &job->due))
         return false;
-    job->next = NULL;
+    job->next = run->jobs_last != NULL ? run->jobs_last->next : job;
     if (run->jobs_last != NULL)
         run->jobs_last->next = job;
-    else
-        run->jobs = job;
     run->jobs_last = job;
     return true;
 }
@@ -152,8 +248,10 @@ static void call_start(struct sg_turn *turn, struct sg_job *job, bool is_plan_fo
     /* The steps will be needed when the answer comes: load them while the call is out. */
     sg_run_hydrate(turn, run);
 
-    struct sg_str cause = sg_job_cause(job);
-    struct sg_str target = job->kind == SG_JOB_CALL ? sg_job_target(job) : SG_STR_NULL;
+    struct sg_job_text cause_room;
+    struct sg_job_text target_room;
+    struct sg_str cause = sg_job_cause(job, &cause_room);
+    struct sg_str target = sg_job_target(job, &target_room);
     const struct sg_app *app = function->app;
     size_t bytes = sizeof(struct sg_call) + run->event_count * sizeof(int64_t) + function->url.len + function->slug.len + app->sdk.len +
                    cause.len + target.len;
@@ -180,7 +278,7 @@ static void call_start(struct sg_turn *turn, struct sg_job *job, bool is_plan_fo
     call->run_id = run->id;
     call->function_id = function->id;
     call->app_id = app->id;
-    call->job_id = job->id;
+    call->job_id = sg_job_id(job);
     call->generation = job->generation;
     call->attempt = job->attempt;
     call->max_attempts = sg_job_attempts_max(job);
@@ -220,7 +318,7 @@ void sg_job_remove(struct sg_turn *turn, struct sg_job *job)
 {
     struct sg_record *record = sg_turn_write(turn, SG_WRITE_DELETE, SG_KIND_JOB);
     if (record != NULL)
-        record->values[SG_JOB_ID] = sg_value_int(job->id);
+        record->values[SG_JOB_ID] = sg_value_int(sg_job_id(job));
     sg_job_forget(turn->engine, job);
 }
 
@@ -237,17 +335,13 @@ void sg_job_forget(struct sg_engine *engine, struct sg_job *job)
 {
     sg_job_silence(engine, job);
     struct sg_run *run = job->run;
-    struct sg_job *before = NULL;
-    for (struct sg_job *other = run->jobs; other != job; other = other->next)
-        before = other;
-    if (before != NULL)
-        before->next = job->next;
-    else
-        run->jobs = job->next;
+    struct sg_job *before = run->jobs_last;
+    while (before->next != job)
+        before = before->next;
+    before->next = job->next;
     if (run->jobs_last == job)
-        run->jobs_last = before;
-    job->magic = 0;
-    sg_free(job);
+        run->jobs_last = before != job ? before : NULL;
+    job_free(engine, job);
 }
 
 void sg_job_write(struct sg_turn *turn, const struct sg_job *job)
@@ -256,7 +350,8 @@ void sg_job_write(struct sg_turn *turn, const struct sg_job *job)
     if (record == NULL)
         return;
     struct sg_value *values = record->values;
-    values[SG_JOB_ID] = sg_value_int(job->id);
+    struct sg_job_text room;
+    values[SG_JOB_ID] = sg_value_int(sg_job_id(job));
     values[SG_JOB_KIND] = sg_value_int(job->kind);
     values[SG_JOB_RUN_ID] = sg_turn_id(turn, job->run->id);
     values[SG_JOB_DUE_AT] = sg_value_int(job->due.key_ms);
@@ -264,9 +359,9 @@ void sg_job_write(struct sg_turn *turn, const struct sg_job *job)
     values[SG_JOB_GENERATION] = sg_value_int(job->generation);
     values[SG_JOB_IS_STARTED] = sg_value_int(job->is_started);
     if (job->cause_len > 0)
-        values[SG_JOB_CAUSE] = sg_value_bytes(sg_turn_copy(turn, sg_job_cause(job)));
+        values[SG_JOB_CAUSE] = sg_value_bytes(sg_turn_copy(turn, sg_job_cause(job, &room)));
     if (job->target_len > 0)
-        values[SG_JOB_TARGET] = sg_value_bytes(sg_turn_copy(turn, sg_job_target(job)));
+        values[SG_JOB_TARGET] = sg_value_bytes(sg_turn_copy(turn, sg_job_target(job, &room)));
     values[SG_JOB_FLAGS] = sg_value_int(job->flags);
     values[SG_JOB_SNAPSHOT] = sg_value_int(job->snapshot);
 }
@@ -307,18 +402,18 @@ enum sg_status sg_job_restore(struct sg_engine *engine, struct sg_run *run, cons
     int64_t kind = values[SG_JOB_KIND].number;
     if (cause.len > SG_LIMIT_STEP_ID_BYTES || target.len > SG_LIMIT_STEP_ID_BYTES || (kind != SG_JOB_CALL && kind != SG_JOB_SLEEP))
         return SG_NOT_FOUND;
-    struct sg_job *job = job_create(cause, target);
+    struct sg_job *job = job_create(engine, cause, target);
     if (job == NULL)
         return SG_NO_MEMORY;
-    job->id = values[SG_JOB_ID].number;
+    job->due.tie = (uint64_t)values[SG_JOB_ID].number;
     job->kind = (uint8_t)kind;
     job->flags = (uint8_t)values[SG_JOB_FLAGS].number;
-    job->attempt = (int32_t)values[SG_JOB_ATTEMPT].number;
+    job->attempt = (int8_t)values[SG_JOB_ATTEMPT].number;
     job->generation = (int32_t)values[SG_JOB_GENERATION].number;
-    job->snapshot = values[SG_JOB_SNAPSHOT].number;
+    job->snapshot = (uint32_t)values[SG_JOB_SNAPSHOT].number;
     job->due.key_ms = values[SG_JOB_DUE_AT].number;
     if (!sg_job_link(engine, run, job)) {
-        sg_free(job);
+        job_free(engine, job);
         return SG_NO_MEMORY;
     }
     return SG_OK;
@@ -336,8 +431,8 @@ void sg_job_resume(struct sg_engine *engine, struct sg_job *job)
 
 struct sg_job *sg_job_find(const struct sg_run *run, int64_t id)
 {
-    for (struct sg_job *job = run->jobs; job != NULL; job = job->next)
-        if (job->id == id)
+    for (struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job))
+        if (sg_job_id(job) == id)
             return job;
     return NULL;
 }

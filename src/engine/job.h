@@ -31,6 +31,13 @@ void sg_job_remove(struct sg_turn *turn, struct sg_job *job);
 /* Writes the job as it stands. */
 void sg_job_write(struct sg_turn *turn, const struct sg_job *job);
 
+/* The step that caused the job and the one it asks for; empty: none. The text lies in the job or, unpacked, in `room`. */
+struct sg_job_text {
+    char hex[40];
+};
+struct sg_str sg_job_cause(const struct sg_job *job, struct sg_job_text *room);
+struct sg_str sg_job_target(const struct sg_job *job, struct sg_job_text *room);
+
 /* The run's job with this id, or NULL. */
 struct sg_job *sg_job_find(const struct sg_run *run, int64_t id);
 /* Attempts that the job's function allows. */
@@ -55,5 +62,8 @@ bool sg_job_link(struct sg_engine *engine, struct sg_run *run, struct sg_job *jo
 void sg_job_silence(struct sg_engine *engine, struct sg_job *job);
 /* Frees the job without writing anything. */
 void sg_job_forget(struct sg_engine *engine, struct sg_job *job);
+
+void sg_job_pools_init(struct sg_engine *engine);
+void sg_job_pools_free(struct sg_engine *engine);
 
 #endif

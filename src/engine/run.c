@@ -34,7 +34,7 @@ const int64_t *sg_run_positions(const struct sg_run *run)
 static bool positions_set(struct sg_run *run, const int64_t *positions, size_t count)
 {
     assert(count >= 1);
-    run->event_count = (uint32_t)count;
+    run->event_count = (uint16_t)count;
     if (count == 1) {
         run->events.position = positions[0];
         return true;
@@ -60,9 +60,10 @@ bool sg_run_link(struct sg_engine *engine, struct sg_run *run)
 struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec)
 {
     struct sg_engine *engine = turn->engine;
-    struct sg_run *run = sg_calloc(1, sizeof(*run));
+    struct sg_run *run = sg_pool_take(&engine->run_pool);
     if (run == NULL || !positions_set(run, spec->positions, spec->event_count)) {
-        sg_free(run);
+        if (run != NULL)
+            sg_pool_give(&engine->run_pool, run);
         turn->is_failed = true;
         return (struct sg_id){{0}};
     }
@@ -74,16 +75,18 @@ struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec)
     run->created_at_ms = turn->now_ms;
     run->request_version = -1;
     run->status = SG_RUN_SCHEDULED;
-    run->state_bytes = spec->event_bytes;
+    run->state_bytes = (uint32_t)spec->event_bytes;
     if (sg_event_is_final(spec->event_name))
         run->flags |= SG_RUN_IS_SILENT;
     if (!sg_run_link(engine, run)) {
         positions_free(run);
-        sg_free(run);
+        sg_pool_give(&engine->run_pool, run);
         turn->is_failed = true;
         return (struct sg_id){{0}};
     }
-    if (!sg_hot_create(engine, run)) /* no steps yet: nothing to load */
+    if (sg_hot_create(engine, run))
+        run->hot->is_loaded = true; /* no steps yet: nothing to load */
+    else
         turn->is_failed = true;
     sg_run_touch_live(run);
     sg_run_touch_row(run);
@@ -116,7 +119,7 @@ void sg_run_flush(struct sg_turn *turn, struct sg_run *run)
     run->is_live_dirty = false;
     run->is_row_dirty = false;
     bool may_park = turn->engine->options.is_fully_parked || run->calls == 0;
-    if (may_park && run->hold == SG_HOLD_NONE && run->queue_first == NULL && !run->is_releasing)
+    if (may_park && run->hold == SG_HOLD_NONE && run->hot != NULL && run->hot->queue_first == NULL && !run->is_releasing)
         sg_hot_free(turn->engine, run);
 }
 
@@ -199,11 +202,11 @@ void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_en
         sg_event_lifecycle(turn, run, end->status);
 
     size_t job_count = 0;
-    for (struct sg_job *job = run->jobs; job != NULL; job = job->next)
+    for (struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job))
         job_count++;
     if (job_count <= JOBS_CLEARED_PER_TURN) {
-        while (run->jobs != NULL)
-            sg_job_remove(turn, run->jobs);
+        while (run->jobs_last != NULL)
+            sg_job_remove(turn, sg_job_first(run));
         sg_run_delete_live(turn, run);
         sg_run_forget(engine, run, turn->batch);
         return;
@@ -213,8 +216,8 @@ void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_en
     run->is_live_dirty = false;
     run->is_row_dirty = false;
     struct sg_job *next;
-    for (struct sg_job *job = run->jobs; job != NULL; job = next) {
-        next = job->next;
+    for (struct sg_job *job = sg_job_first(run); job != NULL; job = next) {
+        next = sg_job_next(run, job);
         if (job->is_new)
             sg_job_forget(engine, job); /* of this turn: never written */
         else
@@ -248,11 +251,15 @@ void sg_run_fail(struct sg_turn *turn, struct sg_run *run, const char *name, con
 bool sg_run_hydrate(struct sg_turn *turn, struct sg_run *run)
 {
     SG_CHECK(run, SG_RUN_MAGIC);
-    if (run->hot != NULL)
+    if (sg_run_is_hydrated(run))
         return true;
     if (run->hold == SG_HOLD_LOADING)
         return false;
     assert(run->hold == SG_HOLD_NONE);
+    if (!sg_hot_create(turn->engine, run)) {
+        turn->is_failed = true;
+        return false;
+    }
     run->hold = SG_HOLD_LOADING;
     struct sg_effect *effect = sg_turn_effect(turn, SG_EFFECT_LOAD_RUN);
     if (effect != NULL)
@@ -264,11 +271,12 @@ bool sg_run_set_aside(struct sg_run *run, struct sg_message *message)
 {
     assert(run->hold != SG_HOLD_NONE);
     message->next = NULL;
-    if (run->queue_last != NULL)
-        run->queue_last->next = message;
+    struct sg_hot *hot = run->hot;
+    if (hot->queue_last != NULL)
+        hot->queue_last->next = message;
     else
-        run->queue_first = message;
-    run->queue_last = message;
+        hot->queue_first = message;
+    hot->queue_last = message;
     return true;
 }
 
@@ -296,9 +304,10 @@ enum sg_status sg_run_restore(struct sg_engine *engine, const struct sg_record *
     struct sg_str blob = values[SG_RUN_LIVE_EVENTS].bytes;
     if (function == NULL || blob.len == 0 || blob.len % 8 != 0)
         return SG_NOT_FOUND;
-    struct sg_run *run = sg_calloc(1, sizeof(*run));
+    struct sg_run *run = sg_pool_take(&engine->run_pool);
     if (run == NULL || !positions_read(run, blob)) {
-        sg_free(run);
+        if (run != NULL)
+            sg_pool_give(&engine->run_pool, run);
         return SG_NO_MEMORY;
     }
     for (uint32_t index = 0; index < run->event_count; index++)
@@ -310,16 +319,16 @@ enum sg_status sg_run_restore(struct sg_engine *engine, const struct sg_record *
     run->event_id = sg_value_get_id(&values[SG_RUN_LIVE_EVENT_ID]);
     run->created_at_ms = values[SG_RUN_LIVE_CREATED_AT].number;
     run->started_at_ms = values[SG_RUN_LIVE_STARTED_AT].number;
-    run->next_seq = (uint32_t)values[SG_RUN_LIVE_NEXT_SEQ].number;
-    run->state_bytes = values[SG_RUN_LIVE_STATE_BYTES].number;
+    run->next_seq = (uint16_t)values[SG_RUN_LIVE_NEXT_SEQ].number;
+    run->state_bytes = (uint32_t)values[SG_RUN_LIVE_STATE_BYTES].number;
     run->request_version = (int8_t)values[SG_RUN_LIVE_REQUEST_VERSION].number;
     run->flags = (uint8_t)values[SG_RUN_LIVE_FLAGS].number;
-    run->pending_count = (uint32_t)values[SG_RUN_LIVE_PENDING].number;
-    run->group_ordinal = (uint32_t)values[SG_RUN_LIVE_GROUP].number;
+    run->pending_count = (uint16_t)values[SG_RUN_LIVE_PENDING].number;
+    run->group_ordinal = (uint16_t)values[SG_RUN_LIVE_GROUP].number;
     run->status = run->started_at_ms > 0 ? SG_RUN_RUNNING : SG_RUN_SCHEDULED;
     if (!sg_run_link(engine, run)) {
         positions_free(run);
-        sg_free(run);
+        sg_pool_give(&engine->run_pool, run);
         return SG_NO_MEMORY;
     }
     return SG_OK;
@@ -329,14 +338,13 @@ void sg_run_forget(struct sg_engine *engine, struct sg_run *run, struct sg_batch
 {
     SG_CHECK(run, SG_RUN_MAGIC);
     sg_map_remove_id(&engine->runs, run->id);
-    while (run->jobs != NULL)
-        sg_job_forget(engine, run->jobs);
+    while (run->jobs_last != NULL)
+        sg_job_forget(engine, sg_job_first(run));
     assert(run->calls == 0);
-    run->dirty_steps = NULL;
+    struct sg_message *message = run->hot != NULL ? run->hot->queue_first : NULL;
+    if (run->hot != NULL)
+        run->hot->dirty_steps = NULL;
     sg_hot_free(engine, run);
-    struct sg_message *message = run->queue_first;
-    run->queue_first = NULL;
-    run->queue_last = NULL;
     while (message != NULL) {
         struct sg_message *next = message->next;
         if (batch != NULL)
@@ -347,5 +355,5 @@ void sg_run_forget(struct sg_engine *engine, struct sg_run *run, struct sg_batch
     }
     positions_free(run);
     run->magic = 0;
-    sg_free(run);
+    sg_pool_give(&engine->run_pool, run);
 }

@@ -15,6 +15,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/pool.h"
 #include "base/rng.h"
 #include "base/ulid.h"
 
@@ -97,9 +98,16 @@ struct sg_step {
 #define SG_STEP_IS_GROUPED 16u
 #define SG_STEP_GROUP_SHIFT 8
 
-/* The steps of a run while it is hydrated. */
+/*
+ * What a run needs only while something happens to it: its steps once they are loaded, the messages that were set aside, the steps to write at
+ * the end of the turn. A parked run has none.
+ */
 struct sg_hot {
+    bool is_loaded; /* the steps are here; until then a load is outstanding */
     struct sg_map steps;
+    struct sg_message *queue_first;
+    struct sg_message *queue_last;
+    struct sg_step *dirty_steps;
 };
 
 enum sg_run_flag {
@@ -117,56 +125,57 @@ enum sg_run_hold {
 
 struct sg_job;
 
+/* Parked, this and its jobs are all there is of a run: a million of them sleep, so every byte is counted (design: 256 a run with its timer). */
 struct sg_run {
     uint32_t magic;
-    int8_t request_version;
-    uint8_t flags; /* enum sg_run_flag, stored */
-    uint8_t hold;  /* enum sg_run_hold */
-    uint8_t status;
-    bool is_live_dirty;
-    bool is_row_dirty;
-    bool is_releasing;      /* a hold has just ended: not parked before all that waited has been handled */
-    uint16_t calls;         /* in flight */
     int32_t function_version;
     struct sg_id id;
     struct sg_id event_id;  /* internal id of the first event */
     struct sg_function *function;
-    int64_t created_at_ms;
-    int64_t started_at_ms;
-    uint32_t next_seq;
-    uint32_t pending_count; /* of the present group */
-    uint32_t group_ordinal;
-    uint32_t event_count;
-    int64_t state_bytes;
+    struct sg_job *jobs_last; /* a ring in the order in which they were added: its `next` is the first; NULL: none */
+    struct sg_hot *hot;
     union {
         int64_t position;   /* event_count == 1 */
         int64_t *positions;
     } events;
-    struct sg_job *jobs;    /* in the order in which they were added */
-    struct sg_job *jobs_last;
-    struct sg_hot *hot;     /* NULL: parked */
-    struct sg_message *queue_first; /* set aside */
-    struct sg_message *queue_last;
-    struct sg_step *dirty_steps;
+    int64_t created_at_ms;
+    int64_t started_at_ms;
+    uint32_t state_bytes;
+    uint16_t next_seq;
+    uint16_t pending_count; /* of the present group */
+    uint16_t group_ordinal;
+    uint16_t event_count;
+    uint16_t calls;         /* in flight */
+    int8_t request_version;
+    uint8_t flags;          /* enum sg_run_flag, stored */
+    uint8_t hold;           /* enum sg_run_hold */
+    uint8_t status;
+    bool is_live_dirty;
+    bool is_row_dirty;
+    bool is_releasing;      /* a hold has just ended: not parked before all that waited has been handled */
 };
 
+/*
+ * A job. Its id is the tie-breaker of its place among the due ones (sg_job_id). The texts behind it are the cause and the target, each as it is or,
+ * if it is 40 digits of hex as SDKs make them, as 20 bytes (SG_JOB_TEXT_IS_PACKED in its length).
+ */
+#define SG_JOB_TEXT_IS_PACKED 0x8000u
 struct sg_job {
-    uint32_t magic;
-    uint8_t kind;
-    uint8_t flags;
-    bool is_started;
-    bool is_deferred;  /* due, waiting for its run's load */
-    bool is_new;       /* added in this turn: started or written when the run is flushed */
-    int32_t attempt;
-    int32_t generation;
-    int64_t id;
-    int64_t snapshot;
     struct sg_run *run;
-    struct sg_job *next; /* of the run */
+    struct sg_job *next; /* of the run's ring */
     struct sg_heap_node due;
+    uint32_t magic;
+    int32_t generation;
+    uint32_t snapshot;
     uint16_t cause_len;
     uint16_t target_len;
-    char text[];         /* cause, target */
+    int8_t attempt;
+    uint8_t kind;
+    uint8_t flags;
+    bool is_started : 1;
+    bool is_deferred : 1; /* due, waiting for its run's load */
+    bool is_new : 1;      /* added in this turn: started or written when the run is flushed */
+    char text[];
 };
 
 /* An event on its way to its consumers, when that takes more than the message it came in. */
@@ -232,6 +241,8 @@ struct sg_engine {
     struct sg_map recent_keys;
     struct sg_recent_key *recent_first;
     struct sg_recent_key *recent_last;
+    struct sg_pool run_pool;
+    struct sg_pool job_pools[3]; /* for texts of up to 0, 20 and 40 bytes; longer ones are allocated */
     struct sg_arena scratch;     /* reset at each message */
     struct sg_restore restore;   /* start-up only */
     int64_t calls;
@@ -248,13 +259,27 @@ static inline void sg_engine_position_seen(struct sg_engine *engine, int64_t pos
         engine->next_position = position + 1;
 }
 
-static inline struct sg_str sg_job_cause(const struct sg_job *job)
+static inline int64_t sg_job_id(const struct sg_job *job)
 {
-    return (struct sg_str){job->text, job->cause_len};
+    return (int64_t)job->due.tie;
 }
-static inline struct sg_str sg_job_target(const struct sg_job *job)
+
+/*
+ *     for (struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job))
+ */
+static inline struct sg_job *sg_job_first(const struct sg_run *run)
 {
-    return (struct sg_str){job->text + job->cause_len, job->target_len};
+    return run->jobs_last != NULL ? run->jobs_last->next : NULL;
+}
+static inline struct sg_job *sg_job_next(const struct sg_run *run, const struct sg_job *job)
+{
+    return job != run->jobs_last ? job->next : NULL;
+}
+
+/* Whether the run's steps are in memory. */
+static inline bool sg_run_is_hydrated(const struct sg_run *run)
+{
+    return run->hot != NULL && run->hot->is_loaded;
 }
 
 #endif

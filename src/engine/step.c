@@ -33,7 +33,7 @@ static struct sg_step *step_create(struct sg_str id, struct sg_str name)
 
 struct sg_step *sg_step_find(const struct sg_run *run, struct sg_str id)
 {
-    assert(run->hot != NULL);
+    assert(sg_run_is_hydrated(run));
     return sg_map_get_str(&run->hot->steps, id);
 }
 
@@ -68,8 +68,8 @@ void sg_step_touch(struct sg_run *run, struct sg_step *step)
     if (step->is_dirty)
         return;
     step->is_dirty = true;
-    step->next_dirty = run->dirty_steps;
-    run->dirty_steps = step;
+    step->next_dirty = run->hot->dirty_steps;
+    run->hot->dirty_steps = step;
 }
 
 bool sg_step_is_pending(const struct sg_run *run, const struct sg_step *step)
@@ -91,7 +91,7 @@ bool sg_step_memoize(struct sg_turn *turn, struct sg_run *run, struct sg_step *s
         record->values[SG_MEMO_BYTES] = sg_value_bytes(bytes);
     }
     run->next_seq++;
-    run->state_bytes += (int64_t)bytes.len;
+    run->state_bytes += (uint32_t)bytes.len;
     if (sg_step_is_pending(run, step)) {
         assert(run->pending_count > 0);
         run->pending_count--;
@@ -130,9 +130,10 @@ static void step_write(struct sg_turn *turn, const struct sg_run *run, const str
 
 void sg_step_flush(struct sg_turn *turn, struct sg_run *run)
 {
-    while (run->dirty_steps != NULL) {
-        struct sg_step *step = run->dirty_steps;
-        run->dirty_steps = step->next_dirty;
+    struct sg_hot *hot = run->hot;
+    while (hot != NULL && hot->dirty_steps != NULL) {
+        struct sg_step *step = hot->dirty_steps;
+        hot->dirty_steps = step->next_dirty;
         step_write(turn, run, step);
         step->next_dirty = NULL;
         step->is_dirty = false;
@@ -174,7 +175,7 @@ void sg_hot_free(struct sg_engine *engine, struct sg_run *run)
 {
     if (run->hot == NULL)
         return;
-    assert(run->dirty_steps == NULL);
+    assert(run->hot->dirty_steps == NULL);
     size_t cursor = 0;
     struct sg_step *step;
     while ((step = sg_map_next(&run->hot->steps, &cursor)) != NULL) {

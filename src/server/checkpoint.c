@@ -9,6 +9,7 @@
  * 200 means on disk. Everything else leaves the run as it was, and SDKs repeat the post or fall back to reporting in the answer.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include <stepgate/json.h>
 
@@ -20,9 +21,18 @@
 #include "server/limits.h"
 #include "server/respond.h"
 
+/* 400 with the run's id, as SDKs' logs show it for a run that has ended (reference/03 §4.2). */
+static void respond_no_run(struct sg_request *request)
+{
+    struct sg_str data = sg_arena_printf(&request->arena, "{\"run_id\":\"%.*s\"}", SG_FMT(request->parameters[0]));
+    sg_response_error(&request->response, SG_SHAPE_PUBLIC, 400, NULL, data, SG_STR("run not found in state store"));
+}
+
 static void on_reply(struct sg_request *request, const struct sg_reply *reply)
 {
-    if (reply->status != SG_OK)
+    if (reply->status == SG_NOT_FOUND)
+        respond_no_run(request);
+    else if (reply->status != SG_OK)
         sg_respond_status(request, reply->status, reply->message);
     else
         sg_respond_empty(request, 200);
@@ -105,6 +115,8 @@ static bool read_steps(struct sg_request *request, struct sg_str body, struct sg
     struct sg_str steps = sg_json_get(body, SG_STR("steps"));
     struct sg_error error;
 
+    if (sg_json_kind_of(steps) == SG_JSON_ABSENT)
+        return true; /* nothing to save, but the run must be there */
     if (sg_json_kind_of(steps) != SG_JSON_ARRAY) {
         sg_respond_error(request, 400, "invalid_argument", "invalid request body: \"steps\" must be an array, not %s",
                          sg_json_kind_name(sg_json_kind_of(steps)));
@@ -112,10 +124,6 @@ static bool read_steps(struct sg_request *request, struct sg_str body, struct sg
     }
     if (has_large_output(steps)) {
         sg_respond_error(request, 413, "too_large", "a step's output is larger than %d bytes", SG_LIMIT_STEP_OUTPUT_BYTES);
-        return false;
-    }
-    if (sg_json_count(steps) == 0) {
-        sg_respond_empty(request, 200); /* nothing to save */
         return false;
     }
     enum sg_status status = sg_ops_read(steps, &message->arena, &message->as.checkpoint.ops, &message->as.checkpoint.op_count, &error);
@@ -152,7 +160,8 @@ void sg_handle_checkpoint(struct sg_request *request)
     if (status == SG_NO_MEMORY) {
         sg_respond_status(request, status, "");
     } else if (status != SG_OK) {
-        sg_respond_error(request, 400, sg_status_code(status), "invalid request body: %s", error.message);
+        bool is_cut = status == SG_INVALID_JSON && strstr(error.message, "the text ends") != NULL;
+        sg_respond_error(request, 400, NULL, "invalid request body: %s", is_cut ? "unexpected EOF" : error.message);
     } else if (sg_json_kind_of(body) != SG_JSON_OBJECT) {
         sg_respond_error(request, 400, "invalid_argument", "invalid request body: it must be an object, not %s",
                          sg_json_kind_name(sg_json_kind_of(body)));

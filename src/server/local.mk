@@ -26,4 +26,5 @@ src_server_libserver_la_SOURCES = \
 	src/server/runs.c \
 	src/server/send.c src/server/send.h \
 	src/server/server.c src/server/server.h \
+	src/server/signals.c \
 	src/server/watch.c

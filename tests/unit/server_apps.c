@@ -180,13 +180,16 @@ Test(checkpoint, async_steps_are_refused)
     fixture_close(&f);
 }
 
-Test(checkpoint, no_steps_are_no_work)
+Test(checkpoint, no_steps_still_ask_whether_the_run_lives)
 {
     struct fixture f;
 
     fixture_open(&f);
     EXPECT(&f, "POST", PATH, "", CHECKPOINT("\"steps\":[]"), 200, "");
-    cr_expect(eq(int, f.posts, 0));
+    EXPECT(&f, "POST", PATH, "", "{}", 200, "");
+    cr_expect(eq(int, f.posts, 2));
+    f.status = SG_NOT_FOUND;
+    EXPECT(&f, "POST", PATH, "", CHECKPOINT("\"steps\":[]"), 400, "{\"data\":{\"run_id\":\"" RUN_ID "\"},\"error\":\"run not found in state store\"");
     fixture_close(&f);
 }
 
@@ -212,7 +215,7 @@ Test(checkpoint, engine_s_verdict_becomes_the_status)
     const struct {
         enum sg_status status;
         int http;
-    } verdicts[] = {{SG_NOT_FOUND, 404},        {SG_STALE, 409},    {SG_TOO_LARGE, 413},
+    } verdicts[] = {{SG_NOT_FOUND, 400},        {SG_STALE, 409},    {SG_TOO_LARGE, 413},
                     {SG_INVALID_ARGUMENT, 400}, {SG_STORE_IO, 503}, {SG_QUEUE_FULL, 429}};
 
     fixture_open(&f);
@@ -312,4 +315,18 @@ Test(signing_keys, fingerprints_tell_keys_apart_without_showing_them)
     cr_expect(eq(str, text, "none"));
     sg_auth_token_fingerprint(SG_STR("Bearer hello!"), text);
     cr_expect(eq(str, text, "unreadable"));
+}
+
+/* ---- signals ---- */
+
+Test(signals, nobody_waits_so_a_signal_is_not_found)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    EXPECT(&f, "POST", "/v1/signals", "", "{\"signal\":\"order-7\",\"data\":1}", 404, "No signal found");
+    EXPECT(&f, "POST", "/v1/signals", "", "{\"signal\":", 400, "Invalid signal data");
+    EXPECT(&f, "POST", "/v1/signals", "", "{\"signal\":\"\"}", 500, "Failed to receive signal");
+    cr_expect(eq(int, f.posts, 0));
+    fixture_close(&f);
 }

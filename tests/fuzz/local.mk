@@ -3,6 +3,7 @@
 if ENABLE_FUZZ
 FUZZERS += tests/fuzz/fuzz_json tests/fuzz/fuzz_duration tests/fuzz/fuzz_signature tests/fuzz/fuzz_key
 FUZZERS += tests/fuzz/fuzz_events
+FUZZERS += tests/fuzz/fuzz_config
 endif
 EXTRA_PROGRAMS += tests/fuzz/fuzz_json tests/fuzz/fuzz_duration tests/fuzz/fuzz_signature tests/fuzz/fuzz_key
 
@@ -26,3 +27,8 @@ EXTRA_PROGRAMS += tests/fuzz/fuzz_events
 tests_fuzz_fuzz_events_SOURCES = tests/fuzz/fuzz_events.c
 tests_fuzz_fuzz_events_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_events_LDADD = src/server/libserver.la src/crypto/libcrypto_room.la src/json/libjson.la src/base/libbase.la $(DEP_LIBS)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_config
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c
+tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_config_LDADD = src/cli/libcli.la src/base/libbase.la $(DEP_LIBS)

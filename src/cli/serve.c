@@ -71,9 +71,11 @@ static enum sg_status check(const struct sg_options *options, struct sg_error *e
     if (options->command != SG_COMMAND_START)
         return SG_OK;
     if (sg_options_text(options, SG_OPTION_SIGNING_KEY) == NULL)
-        return sg_error_set(error, SG_INVALID_CONFIG, "a signing key is required: --signing-key KEY, or INNGEST_SIGNING_KEY; openssl rand -hex 32 makes one");
+        return sg_error_set(error, SG_INVALID_CONFIG,
+                            "a signing key is required: --signing-key KEY, or INNGEST_SIGNING_KEY; openssl rand -hex 32 makes one");
     if (options->values[SG_OPTION_EVENT_KEY].count == 0)
-        return sg_error_set(error, SG_INVALID_CONFIG, "an event key is required: --event-key KEY, or INNGEST_EVENT_KEY; openssl rand -hex 16 makes one");
+        return sg_error_set(error, SG_INVALID_CONFIG,
+                            "an event key is required: --event-key KEY, or INNGEST_EVENT_KEY; openssl rand -hex 16 makes one");
     return SG_OK;
 }
 
@@ -135,6 +137,9 @@ static void fill(const struct sg_options *options, struct sg_node_options *node)
     node->shutdown_timeout_ms = sg_options_int(options, SG_OPTION_SHUTDOWN_TIMEOUT);
     node->event_bytes_max = sg_options_int(options, SG_OPTION_MAX_EVENT_BYTES);
     node->body_bytes_max = sg_options_int(options, SG_OPTION_MAX_BODY_BYTES);
+    node->connections_max = (int)sg_options_int(options, SG_OPTION_MAX_CONNECTIONS);
+    node->http_request_ms = sg_options_int(options, SG_OPTION_HTTP_REQUEST_TIMEOUT);
+    node->http_idle_ms = sg_options_int(options, SG_OPTION_HTTP_IDLE_TIMEOUT);
     node->steps_per_run_max = (int)sg_options_int(options, SG_OPTION_MAX_STEPS);
     node->call_timeout_ms = sg_options_int(options, SG_OPTION_CALL_TIMEOUT);
     node->connections_per_app_max = (int)sg_options_int(options, SG_OPTION_MAX_CONNECTIONS_PER_APP);
@@ -177,7 +182,8 @@ static void warn_about_environment(const struct sg_options *options)
     static const char *const names[] = {"INNGEST_SIGNING_KEY", "INNGEST_EVENT_KEY"};
     for (size_t i = 0; i < SG_ARRAY_LEN(names) && options->command == SG_COMMAND_DEV; i++)
         if (getenv(names[i]) != NULL)
-            sg_log(SG_LOG_INFO, "a variable of the environment is meant for SDKs and not read by dev; STEPGATE_ in place of INNGEST_ would be",
+            sg_log(SG_LOG_INFO,
+                   "a variable of the environment is meant for SDKs and not read by dev; STEPGATE_ in place of INNGEST_ would be",
                    SG_KV_TEXT("name", names[i]));
 }
 

@@ -264,7 +264,11 @@ static enum sg_status open_server(struct sg_node *node, struct sg_error *error)
         .poster = {post_client, node},
         .pool = node->pool,
         .hooks = sg_node_hooks(node),
-        .limits = {.event_bytes_max = options->event_bytes_max, .body_bytes_max = options->body_bytes_max},
+        .limits = {.connections_max = options->connections_max,
+                   .event_bytes_max = options->event_bytes_max,
+                   .body_bytes_max = options->body_bytes_max,
+                   .idle_ms = options->http_idle_ms,
+                   .request_ms = options->http_request_ms},
     };
     return sg_server_create(&server, &node->server, error);
 }
@@ -294,12 +298,8 @@ static enum sg_status open_committer(struct sg_node *node, struct sg_error *erro
     node->outbox.submit = submit_call;
     node->outbox.context = node;
     node->outbox.loads = &node->loads;
-    struct sg_committer_options options = {.store = node->store,
-                                           .context = node,
-                                           .let_out = let_out,
-                                           .has_room = has_room,
-                                           .trouble = note_trouble,
-                                           .chore = do_chore};
+    struct sg_committer_options options = {
+        .store = node->store, .context = node, .let_out = let_out, .has_room = has_room, .trouble = note_trouble, .chore = do_chore};
     status = sg_committer_create(&options, &node->committer, error);
     if (status != SG_OK)
         return status;

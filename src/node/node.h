@@ -14,7 +14,7 @@ struct sg_node_options {
     const char *data_dir; /* NULL: nothing is kept (tests and the bench only) */
     const char *host;     /* NULL: all interfaces */
     int port;
-    int port_tries;       /* see struct sg_server_options */
+    int port_tries; /* see struct sg_server_options */
     bool is_dev;
     const char *server_kind; /* "dev" or "cloud" */
     const char *name;        /* "dev server", "server": for the line that says it is online */
@@ -35,6 +35,9 @@ struct sg_node_options {
     int64_t shutdown_timeout_ms;
     int64_t event_bytes_max; /* these: 0 is the default of stepgate/limits.h */
     int64_t body_bytes_max;
+    int connections_max; /* of clients; see struct sg_server_limits */
+    int64_t http_request_ms;
+    int64_t http_idle_ms;
     int steps_per_run_max;
     int64_t call_timeout_ms;
     int connections_per_app_max;

@@ -154,7 +154,7 @@ static bool read_moment(struct sg_request *request, const char *name, int64_t *u
     *is_given = *is_given && text.len > 0;
     if (!*is_given || sg_date_parse(text, unix_ms))
         return true;
-    sg_respond_error(request, 400, "invalid_argument", "Invalid %s query parameter", name);
+    sg_respond_error(request, 400, NULL, "Invalid %s query parameter", name);
     return false;
 }
 
@@ -173,7 +173,7 @@ static bool read_listing(struct sg_request *request, struct listing *listing)
         return false;
     listing->has_cursor = is_given && text.len > 0;
     if (listing->has_cursor && !sg_ulid_parse(text, &listing->cursor)) {
-        sg_respond_error(request, 400, "invalid_argument", "Invalid cursor query parameter");
+        sg_respond_error(request, 400, NULL, "Invalid cursor query parameter");
         return false;
     }
     if (!sg_request_query(request, "name", &listing->name, &is_given) ||
@@ -221,7 +221,7 @@ static bool read_event_id(struct sg_request *request, struct sg_id *id)
 {
     if (sg_ulid_parse(request->parameters[0], id))
         return true;
-    sg_respond_error(request, 400, "invalid_argument", "Invalid event ID: %.*s", SG_FMT(request->parameters[0]));
+    sg_respond_error(request, 400, NULL, "Invalid event ID: %.*s", SG_FMT(request->parameters[0]));
     return false;
 }
 
@@ -255,7 +255,7 @@ static void read_event(struct sg_request *request, struct sg_store_reader *reade
     sg_buf_init(&body);
     enum sg_status status = get_event(request, reader, &record, &body, &error);
     if (status == SG_NOT_FOUND) {
-        sg_respond_error(request, 404, "not_found", "Event not found");
+        sg_respond_error(request, 404, NULL, "Event not found");
     } else if (status != SG_OK || body.is_failed) {
         sg_respond_status(request, status != SG_OK ? status : SG_NO_MEMORY, error.message);
     } else {

@@ -24,8 +24,15 @@
 /* 400 with the run's id, as SDKs' logs show it for a run that has ended (reference/03 §4.2). */
 static void respond_no_run(struct sg_request *request)
 {
-    struct sg_str data = sg_arena_printf(&request->arena, "{\"run_id\":\"%.*s\"}", SG_FMT(request->parameters[0]));
-    sg_response_error(&request->response, SG_SHAPE_PUBLIC, 400, NULL, data, SG_STR("run not found in state store"));
+    struct sg_buf data;
+
+    sg_buf_init(&data);
+    sg_buf_byte(&data, '{');
+    sg_json_member_str(&data, "run_id", request->parameters[0]); /* whatever the path says: quoted */
+    sg_buf_byte(&data, '}');
+    sg_response_error(&request->response, SG_SHAPE_PUBLIC, 400, NULL, data.is_failed ? SG_STR_NULL : sg_buf_str(&data),
+                      SG_STR("run not found in state store"));
+    sg_buf_free(&data);
 }
 
 static void on_reply(struct sg_request *request, const struct sg_reply *reply)
@@ -115,7 +122,7 @@ static bool read_steps(struct sg_request *request, struct sg_str body, struct sg
     struct sg_str steps = sg_json_get(body, SG_STR("steps"));
     struct sg_error error;
 
-    if (sg_json_kind_of(steps) == SG_JSON_ABSENT)
+    if (sg_json_kind_of(steps) == SG_JSON_ABSENT || sg_str_eq(steps, SG_STR("[]")))
         return true; /* nothing to save, but the run must be there */
     if (sg_json_kind_of(steps) != SG_JSON_ARRAY) {
         sg_respond_error(request, 400, "invalid_argument", "invalid request body: \"steps\" must be an array, not %s",

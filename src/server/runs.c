@@ -81,9 +81,9 @@ static bool read_id(struct sg_request *request, struct sg_id *id, bool is_v0)
     if (sg_ulid_parse(text, id))
         return true;
     if (is_v0)
-        sg_respond_error(request, 400, "invalid_argument", "The run ID specified is invalid");
+        sg_respond_error(request, 400, NULL, "The run ID specified is invalid");
     else
-        sg_respond_error(request, 400, "invalid_argument", "Invalid run ID: %.*s", SG_FMT(text));
+        sg_respond_error(request, 400, NULL, "Invalid run ID: %.*s", SG_FMT(text));
     return false;
 }
 
@@ -109,7 +109,7 @@ static bool is_live(struct sg_request *request, struct sg_store_reader *reader)
     if (status == SG_OK)
         return true;
     if (status == SG_NOT_FOUND)
-        sg_respond_error(request, 410, "gone", "runtime state is no longer available for runID: %.*s", SG_FMT(request->parameters[0]));
+        sg_respond_error(request, 410, NULL, "runtime state is no longer available for runID: %.*s", SG_FMT(request->parameters[0]));
     else
         sg_respond_status(request, status, error.message);
     return false;
@@ -125,7 +125,7 @@ static void read_state(struct sg_request *request, struct sg_store_reader *reade
     struct sg_buf *out = sg_respond_body(request, 200);
     enum sg_status status = is_batch ? sg_run_events_read(reader, id, out, &error) : sg_run_memos_read(reader, id, INT64_MAX, out, &error);
     if (status == SG_NOT_FOUND)
-        sg_respond_error(request, 410, "gone", "runtime state is no longer available for runID: %.*s", SG_FMT(request->parameters[0]));
+        sg_respond_error(request, 410, NULL, "runtime state is no longer available for runID: %.*s", SG_FMT(request->parameters[0]));
     else if (status != SG_OK)
         sg_respond_status(request, status, error.message);
 }
@@ -165,7 +165,7 @@ static void read_run(struct sg_request *request, struct sg_store_reader *reader)
 
     enum sg_status status = get_run(request, reader, SG_KIND_RUN, &record, &error);
     if (status == SG_NOT_FOUND) {
-        sg_respond_error(request, 404, "not_found", "Unable to load function run: %.*s", SG_FMT(request->parameters[0]));
+        sg_respond_error(request, 404, NULL, "Unable to load function run: %.*s", SG_FMT(request->parameters[0]));
         return;
     }
     if (status != SG_OK) {
@@ -198,13 +198,13 @@ static void read_not_live(struct sg_request *request, struct sg_store_reader *re
 
     enum sg_status status = get_run(request, reader, SG_KIND_RUN, &record, &error);
     if (status == SG_NOT_FOUND && is_v0)
-        sg_respond_error(request, 404, "not_found", "A function run with the given ID could not be found");
+        sg_respond_error(request, 404, NULL, "A function run with the given ID could not be found");
     else if (status == SG_NOT_FOUND)
-        sg_respond_error(request, 404, "not_found", "Unable to load function run: %.*s", SG_FMT(request->parameters[0]));
+        sg_respond_error(request, 404, NULL, "Unable to load function run: %.*s", SG_FMT(request->parameters[0]));
     else if (status != SG_OK)
         sg_respond_status(request, status, error.message);
     else if (is_v0)
-        sg_respond_error(request, 409, "conflict", "This function has already completed");
+        sg_respond_error(request, 409, NULL, "This function has already completed");
     else
         sg_respond_empty(request, 200); /* cancelling what has ended changes nothing (reference/03 §3.3) */
 }

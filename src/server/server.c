@@ -18,6 +18,7 @@
 #include <microhttpd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/alloc.h"
@@ -37,6 +38,7 @@
 #define PACKAGE_VERSION "0.0.0"
 #endif
 
+#define DESCRIPTORS_KEPT 512  /* for the store, the log, epoll and calls to SDKs */
 #define SENDING_GRACE_MS 2000 /* how long answers under way may take when the server ends */
 
 static void *on_uri(void *context, const char *uri, struct MHD_Connection *connection);
@@ -115,6 +117,26 @@ static void take_options(struct sg_server *server, const struct sg_server_option
     server->watch_until_ms = INT64_MAX;
 }
 
+/* A connection needs a descriptor: takes as many as the system lets us have, and says so if that is fewer than wanted. */
+static void fit_descriptors(struct sg_server *server)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return;
+    rlim_t wanted = (rlim_t)server->connections_max + DESCRIPTORS_KEPT;
+    if (limit.rlim_cur < wanted) {
+        struct rlimit more = {.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted, .rlim_max = limit.rlim_max};
+        if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+            limit = more;
+    }
+    if (limit.rlim_cur >= wanted)
+        return;
+    server->connections_max = limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? (int)(limit.rlim_cur - DESCRIPTORS_KEPT) : DESCRIPTORS_KEPT;
+    sg_log(SG_LOG_WARN, "fewer connections than wanted: the limit of open files is low (ulimit -n)",
+           SG_KV_INT("open_files", limit.rlim_cur), SG_KV_INT("connections", server->connections_max));
+}
+
 enum sg_status sg_server_create(const struct sg_server_options *options, struct sg_server **server, struct sg_error *error)
 {
     uint64_t seed;
@@ -126,6 +148,7 @@ enum sg_status sg_server_create(const struct sg_server_options *options, struct 
         return sg_error_set(error, SG_NO_MEMORY, "out of memory");
     made->magic = SG_SERVER_MAGIC;
     take_options(made, options);
+    fit_descriptors(made);
     if (!sg_random_bytes(&seed, sizeof(seed))) {
         sg_free(made);
         return sg_error_set(error, SG_SYSTEM, "the system has no randomness to give");

@@ -186,10 +186,13 @@ Test(checkpoint, no_steps_still_ask_whether_the_run_lives)
 
     fixture_open(&f);
     EXPECT(&f, "POST", PATH, "", CHECKPOINT("\"steps\":[]"), 200, "");
+    cr_expect(eq(sz, f.op_count, 0));
     EXPECT(&f, "POST", PATH, "", "{}", 200, "");
     cr_expect(eq(int, f.posts, 2));
     f.status = SG_NOT_FOUND;
-    EXPECT(&f, "POST", PATH, "", CHECKPOINT("\"steps\":[]"), 400, "{\"data\":{\"run_id\":\"" RUN_ID "\"},\"error\":\"run not found in state store\"");
+    EXPECT(&f, "POST", PATH, "", CHECKPOINT("\"steps\":[]"), 400,
+           "{\"data\":{\"run_id\":\"" RUN_ID "\"},\"error\":\"run not found in state store\"");
+    EXPECT(&f, "POST", "/v1/checkpoint/a%22b/async", "", CHECKPOINT("\"steps\":[]"), 400, "{\"data\":{\"run_id\":\"a\\\"b\"}");
     fixture_close(&f);
 }
 

@@ -125,6 +125,8 @@ static struct sg_cel_value join_lists(struct sg_cel_eval *eval, const struct sg_
 
 struct sg_cel_value sg_cel_join_loosely(struct sg_cel_eval *eval, const struct sg_cel_value *a, const struct sg_cel_value *b)
 {
+    if (!sg_cel_value_charge(a, &eval->steps) || !sg_cel_value_charge(b, &eval->steps))
+        return sg_cel_abort(SG_CEL_E_STEPS);
     struct sg_buf text = {0};
     sg_cel_value_key(a, &text);
     sg_cel_value_key(b, &text);

@@ -167,7 +167,9 @@ static struct sg_cel_value to_duration(const struct sg_cel_value *value)
 struct sg_cel_value sg_cel_apply_conversion(struct sg_cel_eval *eval, uint8_t function, const struct sg_cel_value *value)
 {
     if (value->kind == SG_CEL_STRING)
-        sg_cel_charge(eval, value->count / 8);
+        sg_cel_charge(eval, 8 + value->count / 4);
+    else
+        sg_cel_charge(eval, 8);
     switch (function) {
     case SG_CEL_F_TO_INT:
         return to_int(value);

@@ -64,6 +64,10 @@ static struct sg_cel_node *fold(struct interpolation *state, const struct sg_cel
         value = (struct sg_cel_value){.kind = SG_CEL_NULL};
     if (value.kind == SG_CEL_ERROR)
         return NULL;
+    if (!sg_cel_value_charge(&value, &state->steps)) {
+        state->is_out_of_steps = true;
+        return NULL;
+    }
     return sg_cel_build_literal(&state->builder, node->position, value);
 }
 
@@ -292,7 +296,7 @@ enum sg_status sg_cel_interpolate(const struct sg_cel_program *program, const st
     if (root != NULL)
         root = simplify(&state, root, PLACE_EXACT);
     if (state.is_out_of_steps)
-        status = sg_error_set(error, SG_INVALID_EXPRESSION, "the expression took too many steps");
+        status = sg_error_set(error, SG_INVALID_EXPRESSION, "the expression takes too many steps or holds too much of the event");
     else if (root == NULL || state.builder.is_out_of_memory)
         status = sg_error_set(error, SG_NO_MEMORY, "out of memory");
     else

@@ -222,6 +222,7 @@ static bool read_number(struct reader *reader, struct sg_cel_value *value)
     size_t digits = count_digits(at, reader->end);
     bool is_fine = digits > 0 && (digits == 1 || *at != '0');
     at += digits;
+    bool is_whole = at == reader->end || (*at != '.' && *at != 'e' && *at != 'E');
     if (at < reader->end && *at == '.') {
         digits = count_digits(at + 1, reader->end);
         is_fine = is_fine && digits > 0;
@@ -235,6 +236,14 @@ static bool read_number(struct reader *reader, struct sg_cel_value *value)
         at += digits;
     }
     *value = (struct sg_cel_value){.kind = SG_CEL_DOUBLE};
+    if (is_fine && at - start <= 15 && is_whole) {
+        int64_t whole = 0; /* most numbers are small and whole */
+        for (const char *digit = start; digit < at; digit++)
+            whole = whole * 10 + (*digit - '0');
+        value->as.number = is_negative ? -(double)whole : (double)whole;
+        reader->at = at;
+        return true;
+    }
     if (!is_fine || !sg_cel_double_parse((struct sg_str){start, (size_t)(at - start)}, &value->as.number))
         return fail(reader, SG_INVALID_JSON, "a number is malformed or too large");
     if (is_negative)

@@ -93,13 +93,13 @@ static void compile_regex(struct preparation *preparation, struct sg_cel_node *n
         return;
     }
     char message[256];
-    enum sg_status status = sg_cel_regex_compile(sg_cel_str(pattern), &node->regex, message, sizeof(message));
+    enum sg_status status = sg_cel_regex_compile(sg_cel_str(pattern), SG_LIMIT_CEL_REGEX_BYTES, &node->regex, message, sizeof(message));
     preparation->is_failed = preparation->is_failed || status == SG_NO_MEMORY;
     if (status == SG_OK) {
         tree->regexes[tree->regex_count++] = node->regex;
         preparation->regex_size += sg_cel_regex_size(node->regex);
     } else {
-        preparation->regex_size += SG_LIMIT_CEL_REGEX_TOTAL_SIZE / SG_LIMIT_CEL_REGEXES; /* refusing took its time too */
+        preparation->regex_size += SG_LIMIT_CEL_REGEX_TOTAL_SIZE / 4; /* refusing took its time too */
     }
 }
 
@@ -362,8 +362,10 @@ enum sg_status sg_cel_evaluate_bool(const struct sg_cel_program *program, const 
     if (error == NULL)
         return SG_INVALID_EXPRESSION;
     struct sg_buf text = {0};
+    int64_t steps = SG_LIMIT_CEL_STEPS;
     sg_buf_printf(&text, "returned type %s (", sg_cel_kind_name(value.kind));
-    sg_cel_value_key(&value, &text);
+    if (sg_cel_value_charge(&value, &steps))
+        sg_cel_value_key(&value, &text);
     sg_buf_byte(&text, ')');
     return set_error(error, SG_INVALID_EXPRESSION, &text);
 }
@@ -376,6 +378,9 @@ enum sg_status sg_cel_evaluate_key(const struct sg_cel_program *program, const s
     enum sg_status status = sg_cel_evaluate(program, scope, arena, &value, error);
     if (status != SG_OK)
         return status;
+    int64_t steps = SG_LIMIT_CEL_STEPS;
+    if (!sg_cel_value_charge(&value, &steps))
+        return sg_error_set(error, SG_INVALID_EXPRESSION, "the key is too large");
     struct sg_buf text = {0};
     sg_cel_value_key(&value, &text);
     *key = text.is_failed ? SG_STR_NULL : sg_arena_copy(arena, sg_buf_str(&text));

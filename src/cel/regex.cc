@@ -11,21 +11,20 @@
 
 #include <re2/re2.h>
 
-#include <stepgate/cel.h>
-
 struct sg_cel_regex {
     explicit sg_cel_regex(const re2::StringPiece &pattern, const RE2::Options &options) : re(pattern, options) {}
     RE2 re;
 };
 
-extern "C" enum sg_status sg_cel_regex_compile(struct sg_str pattern, struct sg_cel_regex **regex, char *message, size_t message_size)
+extern "C" enum sg_status sg_cel_regex_compile(struct sg_str pattern, size_t bytes_max, struct sg_cel_regex **regex, char *message,
+                                               size_t message_size)
 {
     *regex = nullptr;
     try {
         RE2::Options options;
         options.set_log_errors(false);
         options.set_never_capture(true);
-        options.set_max_mem(SG_LIMIT_CEL_REGEX_BYTES);
+        options.set_max_mem(static_cast<int64_t>(bytes_max));
         sg_cel_regex *made = new sg_cel_regex(re2::StringPiece(pattern.ptr, pattern.len), options);
         if (made->re.ok()) {
             *regex = made;

@@ -11,10 +11,11 @@ extern "C" {
 struct sg_cel_regex;
 
 /*
- * Compiles a pattern (UTF-8) within SG_LIMIT_CEL_REGEX_BYTES. SG_INVALID_EXPRESSION with the reason in `message`, cut to
+ * Compiles a pattern (UTF-8) within `bytes_max` of memory, one hundred of which are one instruction. SG_INVALID_EXPRESSION with the reason in `message`, cut to
  * `message_size` with its NUL; SG_NO_MEMORY.
  */
-enum sg_status sg_cel_regex_compile(struct sg_str pattern, struct sg_cel_regex **regex, char *message, size_t message_size);
+enum sg_status sg_cel_regex_compile(struct sg_str pattern, size_t bytes_max, struct sg_cel_regex **regex, char *message,
+                                    size_t message_size);
 void sg_cel_regex_free(struct sg_cel_regex *regex); /* NULL is fine */
 /* Whether the pattern is found anywhere in the text. Safe to call from several threads. */
 bool sg_cel_regex_is_found(const struct sg_cel_regex *regex, struct sg_str text);

@@ -327,6 +327,53 @@ void sg_cel_value_print_json(const struct sg_cel_value *value, struct sg_buf *ou
     print_value(value, print_json_scalar, out);
 }
 
+/* ---- the cost of all this ---- */
+
+static int64_t scalar_cost(const struct sg_cel_value *value)
+{
+    switch ((enum sg_cel_kind)value->kind) {
+    case SG_CEL_STRING:
+        return 1 + value->count / 8;
+    case SG_CEL_BYTES:
+        return 1 + value->count * INT64_C(2);
+    case SG_CEL_DOUBLE:
+        return 8;
+    case SG_CEL_TIMESTAMP:
+        return 20;
+    default:
+        return 2;
+    }
+}
+
+bool sg_cel_value_charge(const struct sg_cel_value *value, int64_t *steps)
+{
+    struct frame stack[SG_CEL_VALUE_DEPTH_MAX];
+    size_t depth = 0;
+    for (;;) {
+        if (is_container(value)) {
+            assert(depth < SG_CEL_VALUE_DEPTH_MAX);
+            stack[depth++] = (struct frame){.value = value};
+        } else {
+            *steps -= scalar_cost(value);
+        }
+        while (depth > 0 && stack[depth - 1].next == stack[depth - 1].value->count)
+            depth--;
+        if (depth == 0 || *steps <= 0)
+            return *steps > 0;
+        struct frame *top = &stack[depth - 1];
+        uint32_t i = top->next++;
+        *steps -= 1;
+        if (top->value->kind == SG_CEL_LIST) {
+            value = &top->value->as.items[i];
+            continue;
+        }
+        const struct sg_cel_entry *entry = &top->value->as.entries[i];
+        if (!is_container(&entry->key))
+            *steps -= scalar_cost(&entry->key);
+        value = &entry->value;
+    }
+}
+
 /* ---- errors ---- */
 
 void sg_cel_error_text(const struct sg_cel_value *value, struct sg_buf *out)

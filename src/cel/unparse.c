@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "cel/value.h"
 
-enum strength { CONDITIONAL = 1, OR, AND, RELATION, ADDITION, MULTIPLICATION, UNARY, MEMBER };
+enum strength { CONDITIONAL = 1, OR, AND, RELATION, ADDITION, MULTIPLICATION, UNARY, MEMBER, PARENTHESES };
 
 /* Containers that nest deeper than this are not written as literals: the text they stand in has depth of its own. */
 #define LITERAL_DEPTH_MAX 32
@@ -146,8 +146,10 @@ static void print_call(const struct sg_cel_node *node, const struct sg_cel_value
 {
     int strength = call_strength(node->op);
     if (strength == UNARY) {
+        /* A minus right before a number would become part of it. */
+        bool is_number = node->op == SG_CEL_F_NEGATE && node->children[0]->kind == SG_CEL_NODE_LITERAL;
         sg_buf_byte(out, node->op == SG_CEL_F_NOT ? '!' : '-');
-        print(node->children[0], constants, MEMBER, out);
+        print(node->children[0], constants, is_number ? PARENTHESES : MEMBER, out);
     } else if (strength < UNARY) {
         struct sg_str name = node->op == SG_CEL_F_IN ? SG_STR("_in_") : sg_cel_function_name((enum sg_cel_function)node->op);
         print(node->children[0], constants, strength, out);

@@ -220,7 +220,7 @@ static bool equal_containers(struct equality *equality, const struct sg_cel_valu
 static const struct sg_cel_value *find_value(struct equality *equality, const struct sg_cel_value *map, const struct sg_cel_value *key)
 {
     bool is_sorted = (map->detail & SG_CEL_MAP_IS_SORTED) != 0;
-    *equality->steps -= is_sorted ? 1 : map->count / 8 + 1;
+    *equality->steps -= !is_sorted ? map->count / 8 + 1 : map->count <= 8 ? 1 : 8;
     if (key->kind == SG_CEL_STRING)
         return sg_cel_map_find(map, sg_cel_str(key));
     if (is_sorted)

@@ -99,6 +99,11 @@ static inline struct sg_cel_value sg_cel_abort(enum sg_cel_error_code code)
 /* What went wrong, in words. The value is an ERROR or an ABORT. */
 void sg_cel_error_text(const struct sg_cel_value *value, struct sg_buf *out);
 
+/*
+ * Lowers *steps by what it takes to turn the value into text, as a key or a literal; stops when they are used up, so that
+ * this itself takes no longer than they allow. False if they are.
+ */
+bool sg_cel_value_charge(const struct sg_cel_value *value, int64_t *steps);
 /* A value that came from JSON, as JSON again. */
 void sg_cel_value_print_json(const struct sg_cel_value *value, struct sg_buf *out);
 

@@ -32,3 +32,21 @@ EXTRA_PROGRAMS += tests/fuzz/fuzz_config
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c
 tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_config_LDADD = src/cli/libcli.la src/base/libbase.la $(DEP_LIBS)
+
+if ENABLE_FUZZ
+FUZZERS += tests/fuzz/fuzz_cel_parse tests/fuzz/fuzz_cel_eval tests/fuzz/fuzz_cel_interpolate
+endif
+EXTRA_PROGRAMS += tests/fuzz/fuzz_cel_parse tests/fuzz/fuzz_cel_eval tests/fuzz/fuzz_cel_interpolate
+cel_room_libs = src/cel/libcel.la src/json/libjson.la src/base/libbase.la
+
+tests_fuzz_fuzz_cel_parse_SOURCES = tests/fuzz/fuzz_cel_parse.c
+tests_fuzz_fuzz_cel_parse_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_cel_parse_LDADD = $(cel_room_libs) $(DEP_LIBS)
+
+tests_fuzz_fuzz_cel_eval_SOURCES = tests/fuzz/fuzz_cel_eval.c
+tests_fuzz_fuzz_cel_eval_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_cel_eval_LDADD = $(cel_room_libs) $(DEP_LIBS)
+
+tests_fuzz_fuzz_cel_interpolate_SOURCES = tests/fuzz/fuzz_cel_interpolate.c
+tests_fuzz_fuzz_cel_interpolate_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_cel_interpolate_LDADD = $(cel_room_libs) $(DEP_LIBS)

@@ -184,12 +184,11 @@ Test(cel_limits, deep_values_are_compared_and_printed_without_recursion)
     sg_buf_free(&data);
 }
 
-Test(cel_limits, many_literal_patterns_compile_with_the_expression_up_to_a_number)
+Test(cel_limits, more_literal_patterns_than_are_kept_count_as_computed_ones)
 {
     struct sg_buf text = {0};
     for (int i = 0; i < 300; i++)
         sg_buf_printf(&text, "%s\"b%d\".matches(\"^b%d$\")", i > 0 ? " && " : "", i, i);
-    cr_assert(sg_cel_program_bytes(cel_compile("true", SG_CEL_CHECK_FULL)) < 4096);
     assert_too_many_steps(finish(&text), NULL);
     sg_buf_free(&text);
 }

@@ -12,6 +12,7 @@ src_cel_libcel_la_SOURCES = \
 	src/cel/check.c src/cel/check.h \
 	src/cel/convert.c \
 	src/cel/eval.c src/cel/eval.h \
+	src/cel/explain.c src/cel/explain.h \
 	src/cel/extra.c \
 	src/cel/function.c src/cel/function.h src/cel/functions.def \
 	src/cel/index.c \

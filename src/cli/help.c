@@ -76,7 +76,7 @@ void sg_help_print(int command, FILE *out)
         fputs("Usage: stepgate doctor [flags]\n\nAsks a running stepgate how it and its apps are. Exit code 0: well; 1: see what it prints.\n", out);
         break;
     default:
-        fputs("Usage: stepgate cel EXPRESSION [flags]\n\nEvaluates an expression as triggers and waits do.\n", out);
+        fputs("Usage: stepgate cel EXPRESSION [flags]\n       stepgate cel --vectors FILE\n\nEvaluates an expression as triggers and waits do.\n", out);
     }
     fputc('\n', out);
     sg_options_print((enum sg_command)command, out);

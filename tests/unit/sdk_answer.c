@@ -10,6 +10,13 @@
 static struct sg_arena arena;
 static struct sg_answer answer;
 
+static void finish(void)
+{
+    sg_arena_free(&arena);
+}
+
+TestSuite(sdk_answer, .fini = finish);
+
 #define NOW_MS 1767225600000LL
 
 /* Headers as "name: value" texts, ending with NULL. */

@@ -6,6 +6,13 @@
 static struct sg_arena arena;
 static struct sg_verdict verdict;
 
+static void finish(void)
+{
+    sg_arena_free(&arena);
+}
+
+TestSuite(sdk_judge, .fini = finish);
+
 static struct sg_put_result answered(int status, const char *body)
 {
     return (struct sg_put_result){
@@ -20,6 +27,7 @@ static struct sg_put_result answered(int status, const char *body)
 
 static void judge(const struct sg_put_result *result, bool is_in_band)
 {
+    sg_arena_free(&arena);
     sg_arena_init(&arena);
     cr_assert(sg_put_judge(result, is_in_band, &arena, &verdict));
 }

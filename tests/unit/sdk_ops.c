@@ -12,6 +12,13 @@ static struct sg_op *ops;
 static size_t count;
 static struct sg_error error;
 
+static void finish(void)
+{
+    sg_arena_free(&arena);
+}
+
+TestSuite(sdk_ops, .fini = finish);
+
 static enum sg_status decode(const char *text)
 {
     sg_arena_free(&arena);

@@ -5,6 +5,13 @@
 
 static struct sg_buf out;
 
+static void finish(void)
+{
+    sg_buf_free(&out);
+}
+
+TestSuite(sdk_url, .fini = finish);
+
 static struct sg_str normal(const char *text)
 {
     sg_buf_clear(&out);

@@ -79,8 +79,15 @@ const REPORT = ["fetch-data", "generate-report", "notify"];
 //   stepFails        how the answer to a step's failed attempt looks: "206 StepError bad" or "500"
 //   stepFailsLast    the same on the last attempt
 //   failure          { name, message } that the run of e2e/uncaught ends with
-//   onFailure        { name, message, id } that its handler is told; absent if the SDK knows none
+//   onFailure        { step, body }: the names of the errors its handler is told of; absent if the SDK knows no such handler
 export function commonTests(world, { mode, runOp, stepFails, stepFailsLast, failure, onFailure }) {
+  // The handler has been told of the failure, once.
+  const isTold = async (key, name, message, id) => {
+    if (!onFailure) return;
+    const told = `${key}/on-failure: ${name}: ${message} in apps-${id}`;
+    await world().witness.saw(told);
+    assert.equal(world().witness.count(told), 1);
+  };
   const reports = (lines) => REPORT.map((name, i) => `step ${i}/${i}: 206 ${runOp} ${name}`).concat(lines);
 
   test("steps one after the other: one call each, and one for the result", async () => {
@@ -118,19 +125,18 @@ export function commonTests(world, { mode, runOp, stepFails, stepFailsLast, fail
     assert.equal(run.status, "Failed");
     for (const [field, value] of Object.entries(failure)) assert.equal(run.output[field], value, field);
     assert.deepEqual([times("good"), times("bad")], [1, 2]);
-    const last = stepFailsLast.startsWith("206") ? [`step#1 1/1: ${stepFailsLast}`, `step 2/2: ${onFailure?.status ?? 500}`] : [`step#1 1/1: ${stepFailsLast}`];
-    assert.deepEqual(trace(calls), [`step 0/0: 206 ${runOp} good`, `step 1/1: ${stepFails}`, ...last]);
-    if (!onFailure) return;
-    const told = `on-failure: ${onFailure.name}: ${onFailure.message} in ${onFailure.id}`;
-    await world().witness.saw(`${key}/${told}`);
-    assert.equal(times(told), 1);
+    // If the step's failure is kept, one more call tells the function of it.
+    const thrown = stepFailsLast.startsWith("206") ? ["step 2/2: 500"] : [];
+    assert.deepEqual(trace(calls), [`step 0/0: 206 ${runOp} good`, `step 1/1: ${stepFails}`, `step#1 1/1: ${stepFailsLast}`, ...thrown]);
+    await isTold(key, onFailure?.step, "out of range", "uncaught");
   });
 
   test("a function that fails is tried as often as it says", async () => {
-    const { run, calls, times } = await world().play("e2e/function-fails");
+    const { run, calls, times, key } = await world().play("e2e/function-fails");
     assert.deepEqual([run.status, run.output.message], ["Failed", "attempt 2"]);
     assert.deepEqual([0, 1, 2, 3].map((n) => times(`body/${n}`)), [1, 1, 1, 0]);
     assert.deepEqual(trace(calls), ["step 0/0: 500", "step#1 0/0: 500", "step#2 0/0: 500"]);
+    await isTold(key, onFailure?.body, "attempt 2", "function-fails");
   });
 
   test("an error that says so is not tried again", async () => {
@@ -173,10 +179,11 @@ export function commonTests(world, { mode, runOp, stepFails, stepFailsLast, fail
     const calls = world().toApp.exchanges.filter((e) => e.method === "POST" && e.query.fnId);
     assert.ok(calls.length > 0);
     for (const { headers, text } of calls) {
-      assert.equal(headers["x-inngest-server-kind"], mode === "signed" ? "cloud" : "dev");
       if (mode === "signed") assert.ok(signatureIsValid(headers["x-inngest-signature"], text, signingKey));
       else assert.equal(headers["x-inngest-signature"], undefined);
     }
+    const { headers } = await fetch(`${world().gateway.origin}/ready`);
+    assert.equal(headers.get("x-inngest-server-kind"), mode === "signed" ? "cloud" : "dev");
   });
 }
 
@@ -199,6 +206,17 @@ export function parallelTests(world) {
     assert.equal(lines.length, 7, lines.join("\n"));
     assert.deepEqual(lines[3], "step 2/2: 206 StepPlanned a2, StepPlanned b2");
     assert.deepEqual(lines[6], "step 4/4: 200");
+  });
+
+  test("one group after the other", async () => {
+    const { run, lines, times } = await playHeld(world(), "e2e/groups", ["b", "a", "d", "c"], [1, 2, 4, 5]);
+    assert.deepEqual([run.status, run.output], ["Completed", ["a", "b", "c", "d"]]);
+    assert.deepEqual(["a", "b", "c", "d"].map(times), [1, 1, 1, 1]);
+    assert.equal(lines[0], "step 0/0: 206 StepPlanned a, StepPlanned b");
+    assert.deepEqual(lines.slice(1, 3).sort(), ["a", "b"].map((name) => `${name} 0/0 plan: 206 StepRun ${name}`));
+    assert.equal(lines[3], "step 2/2: 206 StepPlanned c, StepPlanned d");
+    assert.deepEqual(lines.slice(4, 6).sort(), ["c", "d"].map((name) => `${name} 2/2 plan: 206 StepRun ${name}`));
+    assert.deepEqual(lines.slice(6), ["step 4/4: 200"]);
   });
 
   test("a step beside a sleep: the discovery after the sleep still plans", async () => {

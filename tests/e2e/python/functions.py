@@ -78,6 +78,11 @@ def make_functions(client: inngest.Inngest) -> list[inngest.Function]:
         group = ctx.group.parallel((member(ctx, "a"), member(ctx, "b"), member(ctx, "c")))
         return [*group, member(ctx, "d")()]
 
+    @on("e2e/groups", retries=3)
+    def groups(ctx: Context):
+        first = ctx.group.parallel((member(ctx, "a"), member(ctx, "b")))
+        return [*first, *ctx.group.parallel((member(ctx, "c"), member(ctx, "d")))]
+
     @on("e2e/chains", retries=3)
     def chains(ctx: Context):
         def chain(*names: str):
@@ -140,7 +145,7 @@ def make_functions(client: inngest.Inngest) -> list[inngest.Function]:
         ctx.step.run("bad", lambda: fails(ctx.event, "bad", IndexError("out of range")))
         return "not reached"
 
-    @on("e2e/function-fails", retries=2)
+    @on("e2e/function-fails", retries=2, on_failure=report_failure)
     def function_fails(ctx: Context):
         fails(ctx.event, f"body/{ctx.attempt}", RuntimeError(f"attempt {ctx.attempt}"))
 

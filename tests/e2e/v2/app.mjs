@@ -42,6 +42,11 @@ on("e2e/parallel", "Parallel", { retries: 3 }, async ({ event, step }) => {
   return [...group, await saying(step, event, "d")];
 });
 
+on("e2e/groups", "Groups", { retries: 3 }, async ({ event, step }) => {
+  const first = await Promise.all(["a", "b"].map((name) => saying(step, event, name)));
+  return [...first, ...(await Promise.all(["c", "d"].map((name) => saying(step, event, name))))];
+});
+
 on("e2e/chains", "Chains", { retries: 3 }, ({ event, step }) => {
   const chain = async (...names) => {
     let joined = "";
@@ -80,13 +85,12 @@ on("e2e/attempts", "Attempts", { retries: 3 }, async ({ event, step, attempt }) 
   return "done";
 });
 
-on("e2e/uncaught", "Uncaught", {
-  retries: 1,
-  onFailure: async ({ event, error, step }) => {
-    const { error: told, event: original, function_id: id } = event.data;
-    await step.run("report", () => say(original, `on-failure: ${told.name}: ${error.message} in ${id}`));
-  },
-}, async ({ event, step }) => {
+async function onFailure({ event, error, step }) {
+  const { error: told, event: original, function_id: id } = event.data;
+  await step.run("report", () => say(original, `on-failure: ${told.name}: ${error.message} in ${id}`));
+}
+
+on("e2e/uncaught", "Uncaught", { retries: 1, onFailure }, async ({ event, step }) => {
   await saying(step, event, "good");
   await step.run("bad", async () => {
     await say(event, "bad");
@@ -100,7 +104,7 @@ on("e2e/step-final", "Step final", { retries: 3 }, ({ event, step }) => step.run
   throw new NonRetriableError("final failure");
 }));
 
-on("e2e/function-fails", "Function fails", { retries: 2 }, async ({ event, attempt }) => {
+on("e2e/function-fails", "Function fails", { retries: 2, onFailure }, async ({ event, attempt }) => {
   await say(event, `body/${attempt}`);
   throw new Error(`attempt ${attempt}`);
 });

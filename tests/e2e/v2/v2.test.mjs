@@ -30,7 +30,7 @@ for (const mode of ["dev", "signed"]) {
       stepFails: "500",
       stepFailsLast: "500",
       failure: { name: "RangeError", message: "out of range" },
-      onFailure: { name: "RangeError", message: "out of range", id: "apps-uncaught" },
+      onFailure: { step: "RangeError", body: "Error" },
     });
 
     test("parallel steps: one call each, and one discovery after each (reference/02 §16.2)", async () => {
@@ -49,17 +49,32 @@ for (const mode of ["dev", "signed"]) {
     });
 
     test("parallel chains: a second member begins when its first has ended", async () => {
-      const { run, lines, times } = await playHeld(world, "e2e/chains", ["b1", "b2", "a1", "a2"], [1, 3, 4, 6]);
+      const { run, lines, times } = await playHeld(world, "e2e/chains", ["b1", "b2", "a1", "a2"], [1, 2, 4, 5]);
       assert.deepEqual([run.status, run.output], ["Completed", ["a1a2", "b1b2"]]);
       assert.deepEqual(["a1", "a2", "b1", "b2"].map(times), [1, 1, 1, 1]);
-      console.log(lines);
+      assert.equal(lines[0], "step 0/0: 206 StepPlanned a1, StepPlanned b1");
+      assert.deepEqual(lines.slice(1, 3).sort(), ["a1 0/0 plan: 206 Step a1", "b1 0/0 plan: 206 Step b1"]);
+      // What is the only new step is run at once, whatever the server says.
+      assert.deepEqual(lines.slice(3), ["step 1/1 plan: 206 Step b2", "step 2/2 plan: 206", "step 3/3 plan: 206 Step a2", "step 4/4 plan: 200"]);
+    });
+
+    test("one group after the other", async () => {
+      const { run, lines, times } = await playHeld(world, "e2e/groups", ["b", "a", "d", "c"], [1, 3, 5, 7]);
+      assert.deepEqual([run.status, run.output], ["Completed", ["a", "b", "c", "d"]]);
+      assert.deepEqual(["a", "b", "c", "d"].map(times), [1, 1, 1, 1]);
+      assert.equal(lines[0], "step 0/0: 206 StepPlanned a, StepPlanned b");
+      assert.deepEqual(lines.slice(3, 5), ["step 1/1 plan: 206", "step 2/2 plan: 206 StepPlanned c, StepPlanned d"]);
+      assert.deepEqual(lines.slice(5, 7).sort(), ["c 2/2 plan: 206 Step c", "d 2/2 plan: 206 Step d"]);
+      assert.deepEqual(lines.slice(7), ["step 3/3 plan: 206", "step 4/4 plan: 200"]);
     });
 
     test("a race goes on with the first", async () => {
-      const { run, lines } = await playHeld(world, "e2e/race", ["b", "after", "a"], [1, 2, 3]);
-      assert.equal(run.status, "Completed");
-      assert.deepEqual(run.output, ["b", "after"]);
-      console.log(lines);
+      const { run, lines } = await playHeld(world, "e2e/race", ["b", "after", "a"], [1, 2, 4]);
+      assert.deepEqual([run.status, run.output], ["Completed", ["b", "after"]]);
+      assert.equal(lines[0], "step 0/0: 206 StepPlanned a, StepPlanned b");
+      assert.deepEqual(lines.slice(1, 3).sort(), ["a 0/0 plan: 206 Step a", "b 0/0 plan: 206 Step b"]);
+      // This major says that it has ended only when the other has, too.
+      assert.deepEqual(lines.slice(3), ["step 1/1 plan: 206 Step after", "step 2/2 plan: 206", "step 3/3 plan: 200"]);
     });
 
     test("a step beside a sleep", async () => {
@@ -75,10 +90,12 @@ for (const mode of ["dev", "signed"]) {
     });
 
     test("a member of a group that fails for good fails the run", async () => {
-      const { run, lines, times } = await playHeld(world, "e2e/parallel-fails", ["good"], [3]);
+      const { run, calls, times } = await world.play("e2e/parallel-fails");
       assert.deepEqual([run.status, run.output.message], ["Failed", "bad member"]);
       assert.deepEqual([times("good"), times("bad")], [1, 2]);
-      console.log(lines);
+      const lines = trace(calls);
+      assert.equal(lines[0], "step 0/0: 206 StepPlanned good, StepPlanned bad");
+      assert.deepEqual(lines.filter((line) => line.startsWith("bad")), ["bad 0/0 plan: 500", "bad#1 0/1 plan: 500"]);
     });
 
     test("an error in a step that says so is not tried again", async () => {

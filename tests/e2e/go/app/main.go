@@ -115,6 +115,15 @@ func parallel(ctx context.Context, in input) (any, error) {
 	return append(values(results), last), err
 }
 
+func groups(ctx context.Context, in input) (any, error) {
+	first := group.Parallel(ctx, member(in, "a"), member(in, "b"))
+	if err := first.AnyError(); err != nil {
+		return nil, err
+	}
+	second := group.Parallel(ctx, member(in, "c"), member(in, "d"))
+	return append(values(first), values(second)...), second.AnyError()
+}
+
 func chains(ctx context.Context, in input) (any, error) {
 	chain := func(names ...string) func(context.Context) (any, error) {
 		return func(ctx context.Context) (any, error) {
@@ -368,6 +377,7 @@ func main() {
 	client := newClient("apps", false)
 	create(client, "report-pipeline", "report/requested", retries(3), reportPipeline)
 	create(client, "parallel", "e2e/parallel", retries(3), parallel)
+	create(client, "groups", "e2e/groups", retries(3), groups)
 	create(client, "chains", "e2e/chains", retries(3), chains)
 	create(client, "mixed", "e2e/mixed", retries(3), mixed)
 	create(client, "parallel-fails", "e2e/parallel-fails", retries(1), parallelFails)

@@ -2,7 +2,7 @@
 //
 // The SDK's module requires the module of the server it was made for, of which the HTTP side of the SDK needs only names: those of
 // opcodes and a few option values. Ours is written from what the SDK does with them and from the published protocol, so that no
-// source of that server is ever fetched (see ../../README.md).
+// source of that server is ever fetched (see ../../../README.md).
 package enums
 
 import "slices"

@@ -34,6 +34,7 @@
 #define SG_LIMIT_WRITES_PER_MESSAGE 1000                /* design: larger work is a cursor */
 #define SG_LIMIT_MESSAGES_PER_BATCH 512                 /* ours: bounds the memory and the latency of a commit; --max-batch */
 #define SG_LIMIT_INBOX_MESSAGES 20000                   /* ours: beyond it the edge answers 429; --max-inbox */
+#define SG_LIMIT_INBOX_BYTES (256LL * 1024 * 1024)      /* ours: the same for their size; --max-inbox-bytes */
 #define SG_LIMIT_SET_ASIDE_PER_RUN 1024                 /* ours: messages of one run that wait for a load */
 #define SG_LIMIT_ERROR_STACK_BYTES (32 * 1024)          /* ours: longer stacks of synthesized errors are cut */
 

@@ -108,7 +108,8 @@ static int evaluate(const struct sg_cel_program *program, const struct sg_cel_sc
     if (status != SG_OK)
         return sg_complain("%s", error.message);
     if (value.kind != SG_CEL_BOOL && !is_explained)
-        fprintf(stderr, "The value is of type %s; a trigger or a wait needs a bool and takes this as false.\n", sg_cel_kind_name(value.kind));
+        fprintf(stderr, "The value is of type %s; a trigger or a wait needs a bool and takes this as false.\n",
+                sg_cel_kind_name(value.kind));
     return 0;
 }
 

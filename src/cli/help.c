@@ -17,7 +17,7 @@ static const char overview[] =
     "  start    a server for production: needs a signing key and an event key\n"
     "  send     sends an event:                 stepgate send shop/order.placed '{\"id\":7}' --follow\n"
     "  run      shows a run and its steps:      stepgate run 01J... --follow\n"
-    "  why      tells what a run waits for:    stepgate why 01J...\n"
+    "  why      tells what a run waits for:     stepgate why 01J...\n"
     "  doctor   tells what is wrong with a running stepgate and its apps; exit code 0: nothing\n"
     "  cel      evaluates an expression:        stepgate cel 'event.data.n > 3' --event '{\"data\":{\"n\":4}}'\n"
     "  version  prints the version\n"

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,12 +29,15 @@
 #define DEV_PORT_TRIES 100
 #define START_DATA_DIR "/var/lib/stepgate"
 #define LOCAL_DATA_DIR ".stepgate"
+/* Database, log, readers, epoll, timers. */
+#define OTHER_FILES 64
 
 static enum sg_status read_keys(const struct sg_options *options, struct sg_signing_key keys[2], size_t *count, struct sg_error *error);
 static enum sg_status check(const struct sg_options *options, struct sg_error *error);
 static const char *data_dir(const struct sg_options *options);
 static void fill(const struct sg_options *options, struct sg_node_options *node);
 static int serve(const struct sg_options *options, const struct sg_node_options *node_options);
+static void raise_file_limit(const struct sg_node_options *options);
 static void warn_about_environment(const struct sg_options *options);
 static void print_banner(const struct sg_node_options *options, int port);
 
@@ -143,6 +147,10 @@ static void fill(const struct sg_options *options, struct sg_node_options *node)
     node->steps_per_run_max = (int)sg_options_int(options, SG_OPTION_MAX_STEPS);
     node->call_timeout_ms = sg_options_int(options, SG_OPTION_CALL_TIMEOUT);
     node->connections_per_app_max = (int)sg_options_int(options, SG_OPTION_MAX_CONNECTIONS_PER_APP);
+    node->calls_max = (int)sg_options_int(options, SG_OPTION_MAX_CALLS);
+    node->connections_max = (int)sg_options_int(options, SG_OPTION_MAX_CONNECTIONS);
+    node->http_idle_ms = sg_options_int(options, SG_OPTION_HTTP_IDLE_TIMEOUT);
+    node->http_request_ms = sg_options_int(options, SG_OPTION_HTTP_REQUEST_TIMEOUT);
     node->messages_per_batch_max = (int)sg_options_int(options, SG_OPTION_MAX_BATCH);
     node->inbox_messages_max = sg_options_int(options, SG_OPTION_MAX_INBOX);
     node->inbox_bytes_max = sg_options_int(options, SG_OPTION_MAX_INBOX_BYTES);
@@ -151,6 +159,7 @@ static void fill(const struct sg_options *options, struct sg_node_options *node)
 
 static int serve(const struct sg_options *options, const struct sg_node_options *node_options)
 {
+    raise_file_limit(node_options);
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
@@ -175,6 +184,19 @@ static int serve(const struct sg_options *options, const struct sg_node_options 
     sg_node_stop(node, is_abrupt ? 0 : node_options->shutdown_timeout_ms);
     sg_node_free(node);
     return 0;
+}
+
+/* Many systems start programs with 1024 open files, but let them have more if they ask. */
+static void raise_file_limit(const struct sg_node_options *options)
+{
+    rlim_t wanted = (rlim_t)options->connections_max + (rlim_t)options->calls_max + OTHER_FILES;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        sg_log(SG_LOG_WARN, "the system allows fewer open files than connections; clients beyond that wait", SG_KV_INT("allowed", limit.rlim_cur),
+               SG_KV_INT("wanted", wanted), SG_KV_TEXT("remedy", "ulimit -n, LimitNOFILE=, or a smaller --max-connections"));
 }
 
 static void warn_about_environment(const struct sg_options *options)

@@ -27,7 +27,6 @@
 #include "base/random.h"
 #include "node/restore.h"
 
-#define DEFAULT_INBOX_BYTES (256LL * 1024 * 1024)
 #define DEFAULT_READER_THREADS 2
 #define QUERIES_MAX 1024
 /* What stopping may take beside the calls in flight. */
@@ -237,7 +236,7 @@ static enum sg_status open_base(struct sg_node *node, struct sg_error *error)
     sg_clock_init(&node->clock, offset_ms, NULL);
     node->has_clock = true;
     status = sg_inbox_create(options->inbox_messages_max > 0 ? options->inbox_messages_max : SG_LIMIT_INBOX_MESSAGES,
-                             options->inbox_bytes_max > 0 ? options->inbox_bytes_max : DEFAULT_INBOX_BYTES, &node->inbox, error);
+                             options->inbox_bytes_max > 0 ? options->inbox_bytes_max : SG_LIMIT_INBOX_BYTES, &node->inbox, error);
     if (status != SG_OK)
         return status;
     return sg_store_pool_create(
@@ -314,6 +313,7 @@ static enum sg_status open_caller(struct sg_node *node, struct sg_error *error)
                                        .key_count = options->key_count,
                                        .poster = {post_internal, node},
                                        .connections_per_app_max = options->connections_per_app_max,
+                                       .connections_max = options->calls_max,
                                        .call_timeout_ms = options->call_timeout_ms};
     return sg_caller_create(&caller, &node->caller, error);
 }

@@ -148,9 +148,6 @@ static void fill(const struct sg_options *options, struct sg_node_options *node)
     node->call_timeout_ms = sg_options_int(options, SG_OPTION_CALL_TIMEOUT);
     node->connections_per_app_max = (int)sg_options_int(options, SG_OPTION_MAX_CONNECTIONS_PER_APP);
     node->calls_max = (int)sg_options_int(options, SG_OPTION_MAX_CALLS);
-    node->connections_max = (int)sg_options_int(options, SG_OPTION_MAX_CONNECTIONS);
-    node->http_idle_ms = sg_options_int(options, SG_OPTION_HTTP_IDLE_TIMEOUT);
-    node->http_request_ms = sg_options_int(options, SG_OPTION_HTTP_REQUEST_TIMEOUT);
     node->messages_per_batch_max = (int)sg_options_int(options, SG_OPTION_MAX_BATCH);
     node->inbox_messages_max = sg_options_int(options, SG_OPTION_MAX_INBOX);
     node->inbox_bytes_max = sg_options_int(options, SG_OPTION_MAX_INBOX_BYTES);

@@ -42,9 +42,6 @@ struct sg_node_options {
     int64_t call_timeout_ms;
     int connections_per_app_max;
     int calls_max;
-    int connections_max;
-    int64_t http_idle_ms;
-    int64_t http_request_ms;
     int messages_per_batch_max;
     int64_t inbox_messages_max;
     int64_t inbox_bytes_max;

@@ -24,11 +24,11 @@
 extern "C" {
 #endif
 
-#define SG_LIMIT_CEL_CODE_POINTS 100000  /* an expression as users write it (reference/05 §2.6) */
+#define SG_LIMIT_CEL_CODE_POINTS 100000             /* an expression as users write it (reference/05 §2.6) */
 #define SG_LIMIT_CEL_STORED_BYTES (8 * 1024 * 1024) /* ours: an interpolated expression, which holds copies of event data */
-#define SG_LIMIT_CEL_DEPTH 250           /* nesting of the text and of the tree (reference/05 §2.6); bounds our stack */
-#define SG_LIMIT_CEL_STEPS 400000        /* ours: the work of one evaluation; keeps the worst below 10 ms */
-#define SG_LIMIT_CEL_REGEX_BYTES (1024 * 1024) /* ours: memory of one regular expression: about 10,000 instructions */
+#define SG_LIMIT_CEL_DEPTH 250                      /* nesting of the text and of the tree (reference/05 §2.6); bounds our stack */
+#define SG_LIMIT_CEL_STEPS 400000                   /* ours: the work of one evaluation; keeps the worst below 10 ms */
+#define SG_LIMIT_CEL_REGEX_BYTES (1024 * 1024)      /* ours: memory of one regular expression: about 10,000 instructions */
 
 /* ---- values ---- */
 

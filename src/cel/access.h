@@ -20,7 +20,7 @@ enum sg_cel_atom_kind {
 /* One comparison of an attribute with a constant. */
 struct sg_cel_atom {
     enum sg_cel_atom_kind kind;
-    uint32_t slot;           /* of the constant */
+    uint32_t slot;                   /* of the constant */
     const struct sg_cel_node *chain; /* the attribute: fields and constant indexes below the subject */
 };
 

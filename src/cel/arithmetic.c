@@ -165,7 +165,8 @@ static struct sg_cel_value apply_durations(uint8_t function, int64_t a, int64_t 
     return sum.kind == SG_CEL_INT ? sg_cel_duration(sum.as.integer) : sum;
 }
 
-static struct sg_cel_value apply_time(struct sg_cel_eval *eval, uint8_t function, const struct sg_cel_value *a, const struct sg_cel_value *b)
+static struct sg_cel_value apply_time(struct sg_cel_eval *eval, uint8_t function, const struct sg_cel_value *a,
+                                      const struct sg_cel_value *b)
 {
     bool is_moment = a->kind == SG_CEL_TIMESTAMP;
     if (function == SG_CEL_F_ADD && is_moment && b->kind == SG_CEL_DURATION)

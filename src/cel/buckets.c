@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 
-#define SLOTS_MIN  16
+#define SLOTS_MIN 16
 #define SLOTS_MOVE 8 /* a doubled table is used up after as many insertions as the former had slots: 8 leave time */
 
 bool sg_cel_buckets_init(struct sg_cel_buckets *buckets)

@@ -94,7 +94,8 @@ static struct sg_cel_value order_null(struct sg_cel_eval *eval, const struct sg_
     return sg_cel_apply(eval, node, arguments, 2);
 }
 
-static struct sg_cel_value apply_hard(struct sg_cel_eval *eval, const struct sg_cel_node *node, struct sg_cel_value *arguments, size_t count)
+static struct sg_cel_value apply_hard(struct sg_cel_eval *eval, const struct sg_cel_node *node, struct sg_cel_value *arguments,
+                                      size_t count)
 {
     struct sg_cel_value result = sg_cel_apply(eval, node, arguments, count);
     if (eval->steps <= 0)

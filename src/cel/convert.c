@@ -161,7 +161,8 @@ static struct sg_cel_value to_duration(const struct sg_cel_value *value)
         return *value;
     if (value->kind != SG_CEL_STRING)
         return sg_cel_no_overload(SG_CEL_F_TO_DURATION);
-    return sg_cel_duration_parse(sg_cel_str(value), false, &ns) ? sg_cel_duration(ns) : conversion_error(SG_STR("'google.protobuf.Duration'"));
+    return sg_cel_duration_parse(sg_cel_str(value), false, &ns) ? sg_cel_duration(ns)
+                                                                : conversion_error(SG_STR("'google.protobuf.Duration'"));
 }
 
 struct sg_cel_value sg_cel_apply_conversion(struct sg_cel_eval *eval, uint8_t function, const struct sg_cel_value *value)

@@ -39,8 +39,10 @@ static struct sg_cel_value eval_ident(struct sg_cel_eval *eval, const struct sg_
         return eval->locals[node->local];
 
     const struct sg_cel_scope *scope = eval->scope;
-    const struct sg_cel_document *documents[] = {
-        [SG_CEL_V_EVENT] = scope->event, [SG_CEL_V_ASYNC] = scope->async, [SG_CEL_V_OUTPUT] = scope->output, [SG_CEL_V_ERROR] = scope->error};
+    const struct sg_cel_document *documents[] = {[SG_CEL_V_EVENT] = scope->event,
+                                                 [SG_CEL_V_ASYNC] = scope->async,
+                                                 [SG_CEL_V_OUTPUT] = scope->output,
+                                                 [SG_CEL_V_ERROR] = scope->error};
     if (node->variable != SG_CEL_V_OTHER && documents[node->variable] != NULL)
         return documents[node->variable]->root;
     const struct sg_cel_value *bound = binding_find(scope, node->name);
@@ -274,7 +276,7 @@ struct sg_cel_value sg_cel_make_map(struct sg_cel_entry *entries, uint32_t count
         }
         map.detail = SG_CEL_MAP_IS_SORTED;
     } else {
-        for (uint32_t i = 0; i < count && *steps > 0; i++) {
+        for (uint32_t i = 0; i<count && * steps> 0; i++) {
             map.as.entries = entries;
             *steps -= map.count / 2;
             const struct sg_cel_value *found = sg_cel_map_find_value(&map, &entries[i].key, steps);
@@ -429,11 +431,8 @@ struct sg_cel_value sg_cel_run(const struct sg_cel_tree *tree, const struct sg_c
                                const struct sg_cel_scope *scope, struct sg_arena *arena, int64_t *steps)
 {
     struct sg_cel_value locals[LOCALS_INLINE];
-    struct sg_cel_eval eval = {.constants = constants != NULL ? constants : tree->constants,
-                               .scope = scope,
-                               .arena = arena,
-                               .locals = locals,
-                               .steps = *steps};
+    struct sg_cel_eval eval = {
+        .constants = constants != NULL ? constants : tree->constants, .scope = scope, .arena = arena, .locals = locals, .steps = *steps};
     if (tree->local_count > LOCALS_INLINE) {
         eval.locals = sg_arena_alloc(arena, tree->local_count * sizeof(*eval.locals));
         if (eval.locals == NULL)

@@ -105,8 +105,10 @@ static void describe_missing(const struct explanation *explanation)
         sg_buf_append(out, SG_STR("missing data: none\n"));
         return;
     }
-    sg_buf_append(out, SG_STR("missing data: what is missing equals null and nothing else; x < ... and x <= ... are true, x > ... and x >= ... false;\n"
-                              "  in && || ?: it is false; in x + y it is left out; other functions of it give false, size(x) gives 0\n"));
+    sg_buf_append(
+        out,
+        SG_STR("missing data: what is missing equals null and nothing else; x < ... and x <= ... are true, x > ... and x >= ... false;\n"
+               "  in && || ?: it is false; in x + y it is left out; other functions of it give false, size(x) gives 0\n"));
     if (explanation->unknowns > 0)
         sg_buf_append(out, SG_STR("  !x and !has(x) of a missing x are false; alone it is false\n"));
     if (explanation->errors > 0)
@@ -121,7 +123,8 @@ static void describe_result(const struct explanation *explanation, const struct 
     else if (value->kind >= SG_CEL_UNKNOWN)
         sg_buf_append(out, SG_STR("result: an error; a trigger, wait or cancellation does not match, a key is what its use site says\n"));
     else if (value->kind != SG_CEL_BOOL)
-        sg_buf_printf(out, "result: a %s; a trigger, wait or cancellation needs a bool and does not match\n", sg_cel_kind_name(value->kind));
+        sg_buf_printf(out, "result: a %s; a trigger, wait or cancellation needs a bool and does not match\n",
+                      sg_cel_kind_name(value->kind));
     if (value->kind == SG_CEL_DOUBLE)
         sg_buf_append(out, SG_STR("  numbers of an event are doubles; priority.run needs an int: int(...)\n"));
 }

@@ -253,7 +253,8 @@ enum sg_cel_function sg_cel_function_find(struct sg_str name, size_t argument_co
 {
     for (size_t i = 0; i < SG_ARRAY_LEN(functions); i++) {
         if (sg_str_eq(name, sg_str_from(functions[i].name)))
-            return argument_count >= functions[i].fewest && argument_count <= functions[i].most ? (enum sg_cel_function)i : SG_CEL_F_UNKNOWN;
+            return argument_count >= functions[i].fewest && argument_count <= functions[i].most ? (enum sg_cel_function)i
+                                                                                                : SG_CEL_F_UNKNOWN;
     }
     return SG_CEL_F_UNKNOWN;
 }

@@ -22,7 +22,7 @@
 #include "cel/eval.h"
 #include "cel/template.h"
 
-#define INDEX_MAGIC  0x53474349u
+#define INDEX_MAGIC 0x53474349u
 #define WAITER_MAGIC 0x53474357u
 
 /* How many waiters behind a key are counted before it is as bad as any other. */
@@ -264,7 +264,8 @@ static struct sg_cel_waiter *waiter_create(const struct sg_cel_tree *tree, size_
     return waiter;
 }
 
-enum sg_status sg_cel_index_add(struct sg_cel_index *index, const struct sg_cel_program *program, void *owner, struct sg_cel_waiter **waiter)
+enum sg_status sg_cel_index_add(struct sg_cel_index *index, const struct sg_cel_program *program, void *owner,
+                                struct sg_cel_waiter **waiter)
 {
     SG_CHECK(index, INDEX_MAGIC);
     struct sg_cel_template *template = NULL;
@@ -461,7 +462,8 @@ static void sort_candidates(struct candidate *candidates, size_t count)
 }
 
 /* Whether the whole expression is true; SG_NO_MEMORY is the only error that counts. */
-static enum sg_status evaluate(struct sg_cel_index *index, const struct sg_cel_waiter *waiter, const struct sg_cel_scope *scope, bool *is_true)
+static enum sg_status evaluate(struct sg_cel_index *index, const struct sg_cel_waiter *waiter, const struct sg_cel_scope *scope,
+                               bool *is_true)
 {
     const struct sg_cel_tree *tree = &waiter->template->program->tree;
     int64_t steps = SG_LIMIT_CEL_STEPS;

@@ -77,8 +77,7 @@ static struct sg_cel_node *rewrite(struct interpolation *state, const struct sg_
     struct sg_cel_node *literal = fold(state, node);
     if (literal != NULL || state->builder.is_out_of_memory || state->is_out_of_steps)
         return literal;
-    struct sg_cel_node *copy =
-        sg_cel_build_node(&state->builder, (enum sg_cel_node_kind)node->kind, node->position, node->child_count);
+    struct sg_cel_node *copy = sg_cel_build_node(&state->builder, (enum sg_cel_node_kind)node->kind, node->position, node->child_count);
     if (copy == NULL)
         return NULL;
     struct sg_cel_node **children = copy->children;
@@ -148,9 +147,9 @@ static struct sg_cel_node *make_bool(struct interpolation *state, const struct s
 enum fate {
     FATE_KEEP,
     FATE_DROP,
-    FATE_END,   /* keep it, the rest is never reached */
-    FATE_TRUE,  /* the whole chain is true */
-    FATE_FALSE  /* the whole chain is not true */
+    FATE_END,  /* keep it, the rest is never reached */
+    FATE_TRUE, /* the whole chain is true */
+    FATE_FALSE /* the whole chain is not true */
 };
 
 /* An operand of `&&` that is a literal. `has_bool_before`: the operands kept so far are there, and the last is a bool. */

@@ -258,12 +258,12 @@ static size_t match_sign(const struct lexer *lexer, size_t start, enum sg_cel_to
     static const struct {
         char text[3];
         enum sg_cel_token_kind kind;
-    } signs[] = {{"==", SG_CEL_T_EQUAL},        {"!=", SG_CEL_T_NOT_EQUAL},    {"<=", SG_CEL_T_LESS_EQUAL}, {">=", SG_CEL_T_GREATER_EQUAL},
-                 {"&&", SG_CEL_T_AND},          {"||", SG_CEL_T_OR},           {"<", SG_CEL_T_LESS},        {">", SG_CEL_T_GREATER},
-                 {"[", SG_CEL_T_OPEN_BRACKET},  {"]", SG_CEL_T_CLOSE_BRACKET}, {"{", SG_CEL_T_OPEN_BRACE},  {"}", SG_CEL_T_CLOSE_BRACE},
-                 {"(", SG_CEL_T_OPEN_PAREN},    {")", SG_CEL_T_CLOSE_PAREN},   {".", SG_CEL_T_DOT},         {",", SG_CEL_T_COMMA},
-                 {"-", SG_CEL_T_MINUS},         {"!", SG_CEL_T_NOT},           {"?", SG_CEL_T_QUESTION},    {"+", SG_CEL_T_PLUS},
-                 {":", SG_CEL_T_COLON},         {"*", SG_CEL_T_STAR},          {"/", SG_CEL_T_SLASH},       {"%", SG_CEL_T_PERCENT}};
+    } signs[] = {{"==", SG_CEL_T_EQUAL},       {"!=", SG_CEL_T_NOT_EQUAL},    {"<=", SG_CEL_T_LESS_EQUAL}, {">=", SG_CEL_T_GREATER_EQUAL},
+                 {"&&", SG_CEL_T_AND},         {"||", SG_CEL_T_OR},           {"<", SG_CEL_T_LESS},        {">", SG_CEL_T_GREATER},
+                 {"[", SG_CEL_T_OPEN_BRACKET}, {"]", SG_CEL_T_CLOSE_BRACKET}, {"{", SG_CEL_T_OPEN_BRACE},  {"}", SG_CEL_T_CLOSE_BRACE},
+                 {"(", SG_CEL_T_OPEN_PAREN},   {")", SG_CEL_T_CLOSE_PAREN},   {".", SG_CEL_T_DOT},         {",", SG_CEL_T_COMMA},
+                 {"-", SG_CEL_T_MINUS},        {"!", SG_CEL_T_NOT},           {"?", SG_CEL_T_QUESTION},    {"+", SG_CEL_T_PLUS},
+                 {":", SG_CEL_T_COLON},        {"*", SG_CEL_T_STAR},          {"/", SG_CEL_T_SLASH},       {"%", SG_CEL_T_PERCENT}};
     for (size_t i = 0; i < SG_ARRAY_LEN(signs); i++) {
         size_t len = signs[i].text[1] != '\0' ? 2 : 1;
         if (at(lexer, start) == signs[i].text[0] && (len == 1 || at(lexer, start + 1) == signs[i].text[1])) {

@@ -11,17 +11,17 @@
 #include <stepgate/cel.h>
 
 enum sg_cel_node_kind {
-    SG_CEL_NODE_LITERAL,       /* slot */
-    SG_CEL_NODE_IDENT,         /* name, variable, local */
-    SG_CEL_NODE_SELECT,        /* children[0] . name; has() if SG_CEL_NODE_IS_TEST */
-    SG_CEL_NODE_INDEX,         /* children[0] [ children[1] ] */
-    SG_CEL_NODE_CALL,          /* op: enum sg_cel_function; name is that of an unknown one */
-    SG_CEL_NODE_AND,           /* two children or more */
+    SG_CEL_NODE_LITERAL, /* slot */
+    SG_CEL_NODE_IDENT,   /* name, variable, local */
+    SG_CEL_NODE_SELECT,  /* children[0] . name; has() if SG_CEL_NODE_IS_TEST */
+    SG_CEL_NODE_INDEX,   /* children[0] [ children[1] ] */
+    SG_CEL_NODE_CALL,    /* op: enum sg_cel_function; name is that of an unknown one */
+    SG_CEL_NODE_AND,     /* two children or more */
     SG_CEL_NODE_OR,
-    SG_CEL_NODE_CONDITIONAL,   /* three children */
+    SG_CEL_NODE_CONDITIONAL, /* three children */
     SG_CEL_NODE_LIST,
-    SG_CEL_NODE_MAP,           /* children: key, value, key, value */
-    SG_CEL_NODE_COMPREHENSION  /* op: enum sg_cel_macro; children: range, then what the macro was given; name: the variable */
+    SG_CEL_NODE_MAP,          /* children: key, value, key, value */
+    SG_CEL_NODE_COMPREHENSION /* op: enum sg_cel_macro; children: range, then what the macro was given; name: the variable */
 };
 
 enum sg_cel_function {
@@ -56,12 +56,12 @@ enum sg_cel_variable {
 };
 
 enum {
-    SG_CEL_NODE_IS_TEST = 1,      /* SELECT: has() */
-    SG_CEL_NODE_IS_ROOTED = 2,    /* IDENT: written with a leading dot, skips loop variables */
-    SG_CEL_NODE_IS_RECEIVER = 4,  /* CALL: written x.f(), children[0] is x */
-    SG_CEL_NODE_MAY_ABORT = 8,    /* something below may ABORT, so it is evaluated even if the result is known */
-    SG_CEL_NODE_IS_CHAIN = 16,    /* IDENT, or SELECT/INDEX on a chain: an attribute path rooted at a variable */
-    SG_CEL_NODE_USES_NOW = 32     /* something below reads the time */
+    SG_CEL_NODE_IS_TEST = 1,     /* SELECT: has() */
+    SG_CEL_NODE_IS_ROOTED = 2,   /* IDENT: written with a leading dot, skips loop variables */
+    SG_CEL_NODE_IS_RECEIVER = 4, /* CALL: written x.f(), children[0] is x */
+    SG_CEL_NODE_MAY_ABORT = 8,   /* something below may ABORT, so it is evaluated even if the result is known */
+    SG_CEL_NODE_IS_CHAIN = 16,   /* IDENT, or SELECT/INDEX on a chain: an attribute path rooted at a variable */
+    SG_CEL_NODE_USES_NOW = 32    /* something below reads the time */
 };
 
 /* A prefix of a path that the server tracks: absent means UNKNOWN, not an error (reference/05 §4.2). */
@@ -77,10 +77,10 @@ struct sg_cel_node {
     uint8_t kind;
     uint8_t op;
     uint8_t flags;
-    uint8_t variable;    /* IDENT */
-    uint16_t depth;      /* 1 for a leaf */
-    uint16_t local;      /* IDENT, COMPREHENSION: number of the loop variable */
-    uint32_t position;   /* byte in the text, for errors */
+    uint8_t variable;  /* IDENT */
+    uint16_t depth;    /* 1 for a leaf */
+    uint16_t local;    /* IDENT, COMPREHENSION: number of the loop variable */
+    uint32_t position; /* byte in the text, for errors */
     uint32_t child_count;
     uint32_t slot;       /* LITERAL */
     uint16_t free_local; /* the smallest number of a loop variable that is used below but bound above, or SG_CEL_NO_LOCAL */

@@ -18,8 +18,7 @@
 #include "base/check.h"
 #include "cel/lex.h"
 
-#define OPERAND_SET                                                                                                                          \
-    "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+#define OPERAND_SET "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
 
 struct parser {
     struct sg_str text;
@@ -213,9 +212,8 @@ static struct sg_cel_node *parse_map(struct parser *parser)
 
 static void check_reserved(struct parser *parser, const struct sg_cel_token *token)
 {
-    static const char *const words[] = {"as",     "break",   "const",     "continue", "else", "for", "function", "if",
-                                        "import", "let",     "loop",      "package",  "namespace", "return", "var", "void",
-                                        "while"};
+    static const char *const words[] = {"as",  "break", "const",   "continue",  "else",   "for", "function", "if",   "import",
+                                        "let", "loop",  "package", "namespace", "return", "var", "void",     "while"};
     struct sg_str text = token_text(parser, token);
     for (size_t i = 0; i < SG_ARRAY_LEN(words); i++) {
         if (sg_str_eq(text, sg_str_from(words[i])))
@@ -297,8 +295,12 @@ static bool macro_find(struct sg_str name, uint32_t argument_count, enum sg_cel_
         const char *name;
         uint32_t argument_count;
         enum sg_cel_macro macro;
-    } macros[] = {{"all", 2, SG_CEL_M_ALL},           {"exists", 2, SG_CEL_M_EXISTS}, {"exists_one", 2, SG_CEL_M_EXISTS_ONE},
-                  {"existsOne", 2, SG_CEL_M_EXISTS_ONE}, {"map", 2, SG_CEL_M_MAP},     {"map", 3, SG_CEL_M_MAP_FILTER},
+    } macros[] = {{"all", 2, SG_CEL_M_ALL},
+                  {"exists", 2, SG_CEL_M_EXISTS},
+                  {"exists_one", 2, SG_CEL_M_EXISTS_ONE},
+                  {"existsOne", 2, SG_CEL_M_EXISTS_ONE},
+                  {"map", 2, SG_CEL_M_MAP},
+                  {"map", 3, SG_CEL_M_MAP_FILTER},
                   {"filter", 2, SG_CEL_M_FILTER}};
     for (size_t i = 0; i < SG_ARRAY_LEN(macros); i++) {
         if (macros[i].argument_count == argument_count && sg_str_eq(name, sg_str_from(macros[i].name))) {
@@ -460,12 +462,12 @@ static int binary_operator(enum sg_cel_token_kind kind, enum sg_cel_function *fu
         enum sg_cel_function function;
         int strength;
     } operators[] = {
-        {SG_CEL_T_EQUAL, SG_CEL_F_EQUAL, 1},           {SG_CEL_T_NOT_EQUAL, SG_CEL_F_NOT_EQUAL, 1},
-        {SG_CEL_T_LESS, SG_CEL_F_LESS, 1},             {SG_CEL_T_LESS_EQUAL, SG_CEL_F_LESS_EQUAL, 1},
-        {SG_CEL_T_GREATER, SG_CEL_F_GREATER, 1},       {SG_CEL_T_GREATER_EQUAL, SG_CEL_F_GREATER_EQUAL, 1},
-        {SG_CEL_T_IN, SG_CEL_F_IN, 1},                 {SG_CEL_T_PLUS, SG_CEL_F_ADD, 2},
-        {SG_CEL_T_MINUS, SG_CEL_F_SUBTRACT, 2},        {SG_CEL_T_STAR, SG_CEL_F_MULTIPLY, 3},
-        {SG_CEL_T_SLASH, SG_CEL_F_DIVIDE, 3},          {SG_CEL_T_PERCENT, SG_CEL_F_MODULO, 3},
+        {SG_CEL_T_EQUAL, SG_CEL_F_EQUAL, 1},     {SG_CEL_T_NOT_EQUAL, SG_CEL_F_NOT_EQUAL, 1},
+        {SG_CEL_T_LESS, SG_CEL_F_LESS, 1},       {SG_CEL_T_LESS_EQUAL, SG_CEL_F_LESS_EQUAL, 1},
+        {SG_CEL_T_GREATER, SG_CEL_F_GREATER, 1}, {SG_CEL_T_GREATER_EQUAL, SG_CEL_F_GREATER_EQUAL, 1},
+        {SG_CEL_T_IN, SG_CEL_F_IN, 1},           {SG_CEL_T_PLUS, SG_CEL_F_ADD, 2},
+        {SG_CEL_T_MINUS, SG_CEL_F_SUBTRACT, 2},  {SG_CEL_T_STAR, SG_CEL_F_MULTIPLY, 3},
+        {SG_CEL_T_SLASH, SG_CEL_F_DIVIDE, 3},    {SG_CEL_T_PERCENT, SG_CEL_F_MODULO, 3},
     };
     for (size_t i = 0; i < SG_ARRAY_LEN(operators); i++) {
         if (operators[i].kind == kind) {
@@ -496,9 +498,9 @@ static struct sg_cel_node *parse_binary(struct parser *parser, int strength)
 }
 
 /* Chains of && (of comparisons) and of || (of such chains): one node each, however long. */
-static struct sg_cel_node *parse_chain(struct parser *parser, enum sg_cel_token_kind operator)
+static struct sg_cel_node *parse_chain(struct parser *parser, enum sg_cel_token_kind sign)
 {
-    bool is_or = operator== SG_CEL_T_OR;
+    bool is_or = sign == SG_CEL_T_OR;
     struct nodes operands = {0};
     uint32_t position = 0;
     do {
@@ -507,7 +509,7 @@ static struct sg_cel_node *parse_chain(struct parser *parser, enum sg_cel_token_
             return NULL;
         if (operands.count == 1)
             position = peek(parser)->position;
-    } while (accept(parser, operator));
+    } while (accept(parser, sign));
     if (operands.count == 1)
         return operands.items[0];
     return make(parser, is_or ? SG_CEL_NODE_OR : SG_CEL_NODE_AND, position, &operands);
@@ -564,7 +566,8 @@ struct sg_cel_node *sg_cel_parse(struct sg_str text, const struct sg_cel_parse_o
     if (!is_small_enough(text, options, problems))
         return NULL;
 
-    struct parser parser = {.text = text, .builder = builder, .scratch = options->scratch, .depth_max = options->depth_max, .problems = problems};
+    struct parser parser = {
+        .text = text, .builder = builder, .scratch = options->scratch, .depth_max = options->depth_max, .problems = problems};
     if (sg_cel_lex(text, options->is_lenient, options->scratch, &parser.tokens, problems) != SG_OK) {
         problems->is_out_of_memory = true;
         return NULL;

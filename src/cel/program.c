@@ -19,7 +19,7 @@
 #include "cel/utf8.h"
 
 /* ours: patterns that are compiled with the program; further ones are compiled by the evaluation, within its steps */
-#define SG_LIMIT_CEL_REGEXES          16
+#define SG_LIMIT_CEL_REGEXES 16
 #define SG_LIMIT_CEL_REGEX_TOTAL_SIZE 20000 /* instructions of all of them: about half a megabyte */
 
 /* ---- preparing ---- */

@@ -12,7 +12,9 @@
 #include <re2/re2.h>
 
 struct sg_cel_regex {
-    explicit sg_cel_regex(const re2::StringPiece &pattern, const RE2::Options &options) : re(pattern, options) {}
+    explicit sg_cel_regex(const re2::StringPiece &pattern, const RE2::Options &options) : re(pattern, options)
+    {
+    }
     RE2 re;
 };
 

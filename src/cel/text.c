@@ -403,7 +403,8 @@ void sg_cel_error_text(const struct sg_cel_value *value, struct sg_buf *out)
     };
     assert(value->detail < SG_ARRAY_LEN(texts));
     struct sg_str text = sg_str_from(texts[value->detail]);
-    if (value->detail == SG_CEL_E_NO_SUCH_NUMBER || value->detail == SG_CEL_E_INDEX_OUT_OF_BOUNDS || value->detail == SG_CEL_E_INDEX_VALUE) {
+    if (value->detail == SG_CEL_E_NO_SUCH_NUMBER || value->detail == SG_CEL_E_INDEX_OUT_OF_BOUNDS ||
+        value->detail == SG_CEL_E_INDEX_VALUE) {
         sg_buf_append(out, text);
         append_double(out, value->as.number);
         return;

@@ -16,8 +16,8 @@
 #include "base/civil.h"
 
 #define SECONDS_PER_DAY INT64_C(86400)
-#define YEAR_1          INT64_C(-62135596800)  /* 0001-01-01T00:00:00Z */
-#define YEAR_10000      INT64_C(253402300800)  /* 10000-01-01T00:00:00Z */
+#define YEAR_1 INT64_C(-62135596800)     /* 0001-01-01T00:00:00Z */
+#define YEAR_10000 INT64_C(253402300800) /* 10000-01-01T00:00:00Z */
 
 /* ---- arithmetic ---- */
 
@@ -207,8 +207,8 @@ static size_t match_abbreviation(struct sg_str text)
         len++;
     if (sg_str_starts_with(text, SG_STR("ChST")) || sg_str_starts_with(text, SG_STR("MeST")))
         return 4;
-    bool is_zone = len == 3 || (len == 4 && (text.ptr[3] == 'T' || sg_str_starts_with(text, SG_STR("WITA")))) ||
-                   (len == 5 && text.ptr[4] == 'T');
+    bool is_zone =
+        len == 3 || (len == 4 && (text.ptr[3] == 'T' || sg_str_starts_with(text, SG_STR("WITA")))) || (len == 5 && text.ptr[4] == 'T');
     return is_zone ? len : 0;
 }
 
@@ -352,9 +352,18 @@ bool sg_cel_time_parse(struct sg_str text, struct sg_cel_time *time)
 bool sg_cel_date_parse(struct sg_str text, struct sg_cel_time *time)
 {
     static const char *const layouts[] = {
-        "%Y-%m-%dT%H:%M:%S%X",     "%Y-%m-%dT%H:%M:%S",    "%a, %d %b %Y %H:%M:%S %Z", "%d %b %y %H:%M %Z",
-        "%d %b %y %H:%M %z",       "%A, %d-%b-%y %H:%M:%S %Z", "%a %b %d %H:%M:%S %z %Y",  "%a %b %e %H:%M:%S %Z %Y",
-        "%a %b %e %H:%M:%S %Y",    "%b %e %H:%M:%S",       "%Y-%m-%d",                 "%Y-%m-%d %H:%M:%S %z %Z",
+        "%Y-%m-%dT%H:%M:%S%X",
+        "%Y-%m-%dT%H:%M:%S",
+        "%a, %d %b %Y %H:%M:%S %Z",
+        "%d %b %y %H:%M %Z",
+        "%d %b %y %H:%M %z",
+        "%A, %d-%b-%y %H:%M:%S %Z",
+        "%a %b %d %H:%M:%S %z %Y",
+        "%a %b %e %H:%M:%S %Z %Y",
+        "%a %b %e %H:%M:%S %Y",
+        "%b %e %H:%M:%S",
+        "%Y-%m-%d",
+        "%Y-%m-%d %H:%M:%S %z %Z",
     };
     for (size_t i = 0; i < SG_ARRAY_LEN(layouts); i++) {
         if (read_layout(text, layouts[i], time))
@@ -421,9 +430,16 @@ static uint64_t read_unit(struct sg_str text, bool has_days, size_t *len)
         uint64_t ns;
         bool is_days;
     } units[] = {
-        {"ns", 1, false},          {"us", 1000, false},          {"\xc2\xb5s", 1000, false}, {"\xce\xbcs", 1000, false},
-        {"ms", 1000000, false},    {"s", 1000000000, false},     {"m", 60000000000, false},  {"h", 3600000000000, false},
-        {"d", 86400000000000, true}, {"w", 604800000000000, true},
+        {"ns", 1, false},
+        {"us", 1000, false},
+        {"\xc2\xb5s", 1000, false},
+        {"\xce\xbcs", 1000, false},
+        {"ms", 1000000, false},
+        {"s", 1000000000, false},
+        {"m", 60000000000, false},
+        {"h", 3600000000000, false},
+        {"d", 86400000000000, true},
+        {"w", 604800000000000, true},
     };
     /* The unit ends where the next number begins, so "ms" is never "m" and an "s". */
     size_t end = 0;

@@ -99,20 +99,20 @@ static enum sg_cel_order order_of(bool is_less, bool is_greater)
 static enum sg_cel_order compare_numbers(const struct sg_cel_value *a, const struct sg_cel_value *b)
 {
     if (a->kind == SG_CEL_INT && b->kind == SG_CEL_INT)
-        return order_of(a->as.integer < b->as.integer, a->as.integer > b->as.integer);
+        return order_of(a->as.integer<b->as.integer, a->as.integer> b->as.integer);
     if (a->kind == SG_CEL_UINT && b->kind == SG_CEL_UINT)
-        return order_of(a->as.natural < b->as.natural, a->as.natural > b->as.natural);
+        return order_of(a->as.natural<b->as.natural, a->as.natural> b->as.natural);
     if (a->kind == SG_CEL_INT && b->kind == SG_CEL_UINT)
         return a->as.integer < 0 ? SG_CEL_ORDER_LESS
-                                 : order_of((uint64_t)a->as.integer < b->as.natural, (uint64_t)a->as.integer > b->as.natural);
+                                 : order_of((uint64_t)a->as.integer<b->as.natural, (uint64_t)a->as.integer> b->as.natural);
     if (a->kind == SG_CEL_UINT && b->kind == SG_CEL_INT)
         return b->as.integer < 0 ? SG_CEL_ORDER_GREATER
-                                 : order_of(a->as.natural < (uint64_t)b->as.integer, a->as.natural > (uint64_t)b->as.integer);
+                                 : order_of(a->as.natural<(uint64_t)b->as.integer, a->as.natural>(uint64_t) b->as.integer);
     double left = sg_cel_to_number(a);
     double right = sg_cel_to_number(b);
     if (isnan(left) || isnan(right))
         return SG_CEL_ORDER_NAN;
-    return order_of(left < right, left > right);
+    return order_of(left<right, left> right);
 }
 
 enum sg_cel_order sg_cel_compare(const struct sg_cel_value *a, const struct sg_cel_value *b)
@@ -123,18 +123,18 @@ enum sg_cel_order sg_cel_compare(const struct sg_cel_value *a, const struct sg_c
         return SG_CEL_ORDER_NONE;
     switch ((enum sg_cel_kind)a->kind) {
     case SG_CEL_BOOL:
-        return order_of(a->as.boolean < b->as.boolean, a->as.boolean > b->as.boolean);
+        return order_of(a->as.boolean<b->as.boolean, a->as.boolean> b->as.boolean);
     case SG_CEL_STRING:
     case SG_CEL_BYTES: {
         int order = sg_str_cmp(sg_cel_str(a), sg_cel_str(b));
-        return order_of(order < 0, order > 0);
+        return order_of(order<0, order> 0);
     }
     case SG_CEL_DURATION:
-        return order_of(a->as.duration_ns < b->as.duration_ns, a->as.duration_ns > b->as.duration_ns);
+        return order_of(a->as.duration_ns<b->as.duration_ns, a->as.duration_ns> b->as.duration_ns);
     case SG_CEL_TIMESTAMP:
         if (a->as.time->seconds != b->as.time->seconds)
             return order_of(a->as.time->seconds < b->as.time->seconds, true);
-        return order_of(a->as.time->nanoseconds < b->as.time->nanoseconds, a->as.time->nanoseconds > b->as.time->nanoseconds);
+        return order_of(a->as.time->nanoseconds<b->as.time->nanoseconds, a->as.time->nanoseconds> b->as.time->nanoseconds);
     default:
         return SG_CEL_ORDER_NONE;
     }
@@ -225,7 +225,7 @@ static const struct sg_cel_value *find_value(struct equality *equality, const st
         return sg_cel_map_find(map, sg_cel_str(key));
     if (is_sorted)
         return NULL; /* all keys are strings */
-    for (uint32_t i = 0; i < map->count && *equality->steps > 0; i++) {
+    for (uint32_t i = 0; i<map->count && * equality->steps> 0; i++) {
         const struct sg_cel_value *other = &map->as.entries[i].key;
         bool is_found = is_container(key) ? equal_containers(equality, key, other) : are_scalars_equal(key, other, equality->steps);
         if (is_found)

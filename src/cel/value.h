@@ -81,8 +81,7 @@ static inline bool sg_cel_is_number(const struct sg_cel_value *value)
 /* An error about `subject`, whose bytes must outlive it. */
 static inline struct sg_cel_value sg_cel_error(enum sg_cel_error_code code, struct sg_str subject)
 {
-    return (struct sg_cel_value){
-        .kind = SG_CEL_ERROR, .detail = (uint8_t)code, .count = (uint32_t)subject.len, .as.bytes = subject.ptr};
+    return (struct sg_cel_value){.kind = SG_CEL_ERROR, .detail = (uint8_t)code, .count = (uint32_t)subject.len, .as.bytes = subject.ptr};
 }
 
 /* An error about a number. */

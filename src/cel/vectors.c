@@ -90,9 +90,9 @@ static struct sg_cel_value typed_bytes(struct sg_str hex, struct sg_arena *arena
 static struct sg_cel_value typed_type(struct sg_str name)
 {
     struct sg_cel_value value = {.kind = SG_CEL_TYPE};
-    for (uint8_t kind = SG_CEL_NULL; kind <= SG_CEL_TYPE; kind++) {
-        if (sg_str_eq(name, sg_str_from(sg_cel_kind_name(kind))))
-            value.as.type = kind;
+    for (int kind = SG_CEL_NULL; kind <= SG_CEL_TYPE; kind++) {
+        if (sg_str_eq(name, sg_str_from(sg_cel_kind_name((enum sg_cel_kind)kind))))
+            value.as.type = (uint8_t)kind;
     }
     return value;
 }
@@ -269,8 +269,10 @@ static bool check(struct vector *vector, enum sg_cel_check kind, struct sg_buf *
 
 static const char *const futures[] = {
     "{\"data\":{}}",
-    "{\"data\":{\"id\":\"ab\",\"n\":5,\"f\":1.5,\"ok\":true,\"x\":1,\"q\":\"a\\\"b\",\"l\":[\"a\",\"b\"]},\"user\":{\"id\":\"u1\"},\"ts\":1800000000000}",
-    "{\"data\":{\"id\":\"zz\",\"n\":6,\"f\":2,\"ok\":false,\"x\":2,\"q\":\"x\\ny\",\"l\":[],\"missing\":1},\"user\":{\"id\":\"u2\"},\"ts\":1}",
+    "{\"data\":{\"id\":\"ab\",\"n\":5,\"f\":1.5,\"ok\":true,\"x\":1,\"q\":\"a\\\"b\",\"l\":[\"a\",\"b\"]},\"user\":{\"id\":\"u1\"},\"ts\":"
+    "1800000000000}",
+    "{\"data\":{\"id\":\"zz\",\"n\":6,\"f\":2,\"ok\":false,\"x\":2,\"q\":\"x\\ny\",\"l\":[],\"missing\":1},\"user\":{\"id\":\"u2\"},\"ts\":"
+    "1}",
     "{\"data\":{\"id\":\"ab\",\"n\":11,\"ok\":null,\"x\":null,\"q\":\"\\u00e9\\ud83d\\ude00\",\"l\":[\"ab\"],\"items\":[1]}}",
     "{\"data\":{\"id\":\"a\",\"n\":-2,\"x\":\"ab\",\"l\":{\"ab\":1},\"items\":[]}}",
     "{\"data\":{\"id\":\"ab-x\",\"n\":\"5\",\"x\":1,\"ok\":\"true\"}}",

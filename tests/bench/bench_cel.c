@@ -44,9 +44,10 @@ static struct sg_cel_program *compile(struct sg_str text)
 
 /* ---- shapes ---- */
 
-#define EVENT                                                                                                                                \
-    "{\"data\":{\"amount\":1200.5,\"billingPlan\":\"enterprise\",\"cart\":{\"id\":\"c1\"},\"email\":\"ann@gmail.com\",\"flag\":true,"        \
-    "\"function_id\":\"app-my-fn\",\"items\":[{\"sku\":\"a\"},{\"sku\":\"b\"},{\"sku\":\"x\"}],\"orderId\":1234,\"tags\":[\"vip\",\"urgent\"],"    \
+#define EVENT                                                                                                                              \
+    "{\"data\":{\"amount\":1200.5,\"billingPlan\":\"enterprise\",\"cart\":{\"id\":\"c1\"},\"email\":\"ann@gmail.com\",\"flag\":true,"      \
+    "\"function_id\":\"app-my-fn\",\"items\":[{\"sku\":\"a\"},{\"sku\":\"b\"},{\"sku\":\"x\"}],\"orderId\":1234,\"tags\":[\"vip\","        \
+    "\"urgent\"],"                                                                                                                         \
     "\"type\":\"b\",\"userId\":\"u_1\"},\"id\":\"01HEVT\",\"name\":\"shop/order.created\",\"ts\":1700000000000,\"user\":{\"id\":\"u1\"}}"
 
 static void bench_shapes(void)
@@ -155,7 +156,8 @@ static double bench_match(struct pauses *pauses, bool is_waited_for)
         struct sg_cel_document event;
         size_t number = sg_rng_below(&pauses->rng, pauses->count) + (is_waited_for ? 0 : pauses->count);
         sg_arena_reset(&arena);
-        struct sg_str json = sg_arena_printf(&arena, "{\"data\":{\"id\":\"%s\",\"other\":1},\"id\":\"e\",\"name\":\"a\"}", pause_id(number, id).ptr);
+        struct sg_str json =
+            sg_arena_printf(&arena, "{\"data\":{\"id\":\"%s\",\"other\":1},\"id\":\"e\",\"name\":\"a\"}", pause_id(number, id).ptr);
         (void)sg_cel_document_parse_event(json, &arena, &event, NULL);
         struct sg_cel_scope scope = {.async = &event, .now_ms = NOW_MS};
         double start = thread_ns();
@@ -189,8 +191,8 @@ static void bench_index(size_t count, struct sg_cel_waiter **waiters)
     struct sg_cel_index_stats stats;
     sg_cel_index_stats(pauses.index, &stats);
     double remove_ns = bench_remove(&pauses);
-    printf("%8zu pauses  insert %5.0f ns (slowest %6.0f us)  match none %5.0f ns  match one %5.0f ns  remove %5.0f ns  %5zu bytes each\n", count,
-           insert_ns, slowest_ns / 1000, none_ns, one_ns, remove_ns, bytes);
+    printf("%8zu pauses  insert %5.0f ns (slowest %6.0f us)  match none %5.0f ns  match one %5.0f ns  remove %5.0f ns  %5zu bytes each\n",
+           count, insert_ns, slowest_ns / 1000, none_ns, one_ns, remove_ns, bytes);
     promise(none_ns < 20000, "an event that matches nothing costs more than 20 us");
     promise(count < 1000 || bytes <= 256, "a pause takes more than 256 bytes");
     sg_cel_index_free(pauses.index);
@@ -334,10 +336,10 @@ static void bench_registration(void)
         const char *piece;
         const char *last;
     } worst[] = {
-        {"many names", "true", " || event.a%d", ""},       {"many unknown names", "true", " || a%d", ""},
-        {"many literals", "1 in [1", ",%d", "]"},           {"many keys", "{\"a\":1", ",\"%d\":1", "} == {}"},
-        {"many number keys", "{0:1", ",%d:1", "} == {}"},    {"many patterns", "true", " || \"\".matches(\"%d\\\\pL{14}\")", ""},
-        {"many mistakes", "true", " || 1 = %d", ""},        {"many types", "[[1]", ",[[%d]]", "] == []"},
+        {"many names", "true", " || event.a%d", ""},      {"many unknown names", "true", " || a%d", ""},
+        {"many literals", "1 in [1", ",%d", "]"},         {"many keys", "{\"a\":1", ",\"%d\":1", "} == {}"},
+        {"many number keys", "{0:1", ",%d:1", "} == {}"}, {"many patterns", "true", " || \"\".matches(\"%d\\\\pL{14}\")", ""},
+        {"many mistakes", "true", " || 1 = %d", ""},      {"many types", "[[1]", ",[[%d]]", "] == []"},
     };
     printf("the worst to compile\n");
     for (size_t i = 0; i < sizeof(worst) / sizeof(worst[0]); i++) {

@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool result;
 
     sg_arena_init(&arena);
-    if (sg_cel_document_parse_event(json, &arena, &document, NULL) == SG_OK && sg_cel_compile(text, SG_CEL_CHECK_PARSE, &program, NULL) == SG_OK) {
+    if (sg_cel_document_parse_event(json, &arena, &document, NULL) == SG_OK &&
+        sg_cel_compile(text, SG_CEL_CHECK_PARSE, &program, NULL) == SG_OK) {
         struct sg_cel_scope scope = {.event = &document, .async = &document, .now_ms = 1700000000000};
         enum sg_status status = sg_cel_evaluate(program, &scope, &arena, &value, &error);
         assert(status == SG_OK || status == SG_INVALID_EXPRESSION);

@@ -41,7 +41,8 @@ Test(cel_errors, several_mistakes_are_reported_together_in_order)
 
 Test(cel_errors, an_empty_expression_ends_before_it_begins)
 {
-    cr_assert(strncmp(cel_problem("", SG_CEL_CHECK_FULL), "error compiling expression: ERROR: <input>:1:0: Syntax error: mismatched", 71) == 0);
+    cr_assert(strncmp(cel_problem("", SG_CEL_CHECK_FULL), "error compiling expression: ERROR: <input>:1:0: Syntax error: mismatched", 71) ==
+              0);
 }
 
 Test(cel_errors, policy_violations_are_listed)

@@ -41,9 +41,8 @@ const char *cel_value(const char *text, const char *data, const char *async_data
     sg_arena_init(&arena);
     sg_buf_clear(&out);
     struct sg_cel_program *program = cel_compile(text, SG_CEL_CHECK_PARSE);
-    struct sg_cel_scope scope = {.event = event_of(data, &arena, &documents[0]),
-                                 .async = event_of(async_data, &arena, &documents[1]),
-                                 .now_ms = NOW_MS};
+    struct sg_cel_scope scope = {
+        .event = event_of(data, &arena, &documents[0]), .async = event_of(async_data, &arena, &documents[1]), .now_ms = NOW_MS};
     if (sg_cel_evaluate(program, &scope, &arena, &value, &error) == SG_OK)
         sg_cel_value_print(&value, &out);
     else

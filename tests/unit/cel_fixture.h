@@ -30,10 +30,10 @@ const char *cel_interpolated(const char *text, const char *data, enum sg_cel_ver
 /* A text from printf's arguments; valid until the next call but one. */
 const char *cel_text(const char *format, ...) SG_PRINTF(1, 2);
 
-#define cr_assert_text(actual_, expected_)                                                                                                   \
-    do {                                                                                                                                     \
-        const char *got = (actual_);                                                                                                         \
-        cr_assert(strcmp(got, expected_) == 0, "%s gives\n%s\ninstead of\n%s", #actual_, got, expected_);                                    \
+#define cr_assert_text(actual_, expected_)                                                                                                 \
+    do {                                                                                                                                   \
+        const char *got = (actual_);                                                                                                       \
+        cr_assert(strcmp(got, expected_) == 0, "%s gives\n%s\ninstead of\n%s", #actual_, got, expected_);                                  \
     } while (0)
 
 /* `data` and the value that `text` has with it. */

@@ -30,14 +30,16 @@ static void expression(const struct generator *generator, int depth);
 
 static void scalar(const struct generator *generator)
 {
-    static const char *const scalars[] = {"\"x\"", "\"y\"", "\"z\"", "\"\"", "1",    "2",     "1.0",  "2.5", "1u",
-                                          "0",     "-0.0",  "-1",    "true", "false", "null", "\"1\"", "9007199254740993"};
+    static const char *const scalars[] = {
+        "\"x\"", "\"y\"", "\"z\"",           "\"\"", "1", "2", "1.0", "2.5", "1u", "0", "-0.0", "-1", "true", "false",
+        "null",  "\"1\"", "9007199254740993"};
     put(generator, PICK(generator, scalars));
 }
 
 static void constant(const struct generator *generator)
 {
-    static const char *const containers[] = {"[]", "[\"x\", 1]", "[null, true]", "[\"x\", \"y\", \"z\", 1, 2.5]", "{\"x\": 1}", "[[\"x\"]]"};
+    static const char *const containers[] = {"[]",         "[\"x\", 1]", "[null, true]", "[\"x\", \"y\", \"z\", 1, 2.5]",
+                                             "{\"x\": 1}", "[[\"x\"]]"};
     if (generator->dialect == CEL_DIALECT_ALL && draw(generator, 8) == 0)
         put(generator, PICK(generator, containers));
     else
@@ -55,9 +57,9 @@ static void field(const struct generator *generator)
 static void path(const struct generator *generator)
 {
     static const char *const plain[] = {"data.a", "data.b", "data.c", "data.d.e", "data.list", "name", "ts"};
-    static const char *const all[] = {"data.a",       "data.b",       "data.c",    "data.d.e", "data.list", "data.list[0]", "data[\"a\"]",
-                                      "data.map",     "data.map.x",   "data",      "name",     "ts",        "user.id",      "data.d[\"e\"]",
-                                      "data[event.name]", "data.list[1].x", "data.never"};
+    static const char *const all[] = {"data.a",      "data.b",        "data.c",           "data.d.e",       "data.list", "data.list[0]",
+                                      "data[\"a\"]", "data.map",      "data.map.x",       "data",           "name",      "ts",
+                                      "user.id",     "data.d[\"e\"]", "data[event.name]", "data.list[1].x", "data.never"};
     bool is_other = generator->other != NULL && draw(generator, 2) == 0;
     put(generator, is_other ? generator->other : generator->subject);
     put(generator, ".");
@@ -100,9 +102,9 @@ static void membership(const struct generator *generator)
 
 static void chain(const struct generator *generator, int depth)
 {
-    const char *operator= draw(generator, 2) == 0 ? " && " : " || ";
+    const char *sign = draw(generator, 2) == 0 ? " && " : " || ";
     for (uint64_t i = 0, count = 2 + draw(generator, 3); i < count; i++) {
-        put(generator, i > 0 ? operator: "");
+        put(generator, i > 0 ? sign : "");
         put(generator, "(");
         expression(generator, depth - 1);
         put(generator, ")");
@@ -111,7 +113,7 @@ static void chain(const struct generator *generator, int depth)
 
 static void rarity(const struct generator *generator, int depth)
 {
-    static const char *const before[] = {"has(",  "size(", "!(has(", "lowercase(", "int(", "string(", "-", "date(", "type("};
+    static const char *const before[] = {"has(", "size(", "!(has(", "lowercase(", "int(", "string(", "-", "date(", "type("};
     static const char *const after[] = {")", ") > 0", "))", ") == \"x\"", ") == 1", ") == \"1\"", " == -1.0", ") < now()", ") == string"};
     uint64_t which = draw(generator, sizeof(before) / sizeof(before[0]) + 4);
     if (which < sizeof(before) / sizeof(before[0])) {
@@ -173,9 +175,27 @@ void cel_generate_expression(struct sg_rng *rng, enum cel_dialect dialect, const
 
 static void json_value(const struct generator *generator, bool is_whole)
 {
-    static const char *const values[] = {"\"x\"",         "\"y\"",          "1",    "1",      "2",  "true",          "2.5",
-                                         "\"z\"",         "false",          "\"\"", "0",      "-1", "[\"x\",1]",     "[{\"x\":1},\"y\"]",
-                                         "{\"x\":\"x\"}", "9007199254740992", "[]",   "\"1\"", "{}", "[null,[\"x\"]]", "null"};
+    static const char *const values[] = {"\"x\"",
+                                         "\"y\"",
+                                         "1",
+                                         "1",
+                                         "2",
+                                         "true",
+                                         "2.5",
+                                         "\"z\"",
+                                         "false",
+                                         "\"\"",
+                                         "0",
+                                         "-1",
+                                         "[\"x\",1]",
+                                         "[{\"x\":1},\"y\"]",
+                                         "{\"x\":\"x\"}",
+                                         "9007199254740992",
+                                         "[]",
+                                         "\"1\"",
+                                         "{}",
+                                         "[null,[\"x\"]]",
+                                         "null"};
     size_t count = sizeof(values) / sizeof(values[0]) - (is_whole ? 1 : 0);
     put(generator, values[draw(generator, count)]);
 }

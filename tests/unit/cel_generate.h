@@ -7,8 +7,8 @@
 #include "base/rng.h"
 
 enum cel_dialect {
-    CEL_DIALECT_ALL,   /* everything that parses */
-    CEL_DIALECT_PLAIN  /* comparisons and logic whose meaning does not depend on which parts of the expression are left */
+    CEL_DIALECT_ALL,  /* everything that parses */
+    CEL_DIALECT_PLAIN /* comparisons and logic whose meaning does not depend on which parts of the expression are left */
 };
 
 /* Appends an expression over the variable `subject`, and over `other` too if it is not NULL. */

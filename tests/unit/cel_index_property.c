@@ -6,8 +6,8 @@
 #include "cel_generate.h"
 
 #define WAITERS 256
-#define ROUNDS  40
-#define EVENTS  110 /* a round: 256 * 110 * 40 is 1.1 million pairs */
+#define ROUNDS 40
+#define EVENTS 110 /* a round: 256 * 110 * 40 is 1.1 million pairs */
 
 struct entry {
     struct sg_cel_program *program;

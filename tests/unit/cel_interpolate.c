@@ -2,8 +2,9 @@
 #include "cel_fixture.h"
 #include "cel_generate.h"
 
-#define DATA                                                                                                                                 \
-    "{\"id\":\"ab\",\"n\":5,\"f\":1.5,\"t\":true,\"nul\":null,\"q\":\"a\\\"b\",\"nl\":\"x\\ny\",\"l\":[\"a\",\"b\"],\"m\":{\"k\":1},\"e\":\"\"}"
+#define DATA                                                                                                                               \
+    "{\"id\":\"ab\",\"n\":5,\"f\":1.5,\"t\":true,\"nul\":null,\"q\":\"a\\\"b\",\"nl\":\"x\\ny\",\"l\":[\"a\",\"b\"],\"m\":{\"k\":1},"      \
+    "\"e\":\"\"}"
 
 struct stored {
     const char *text;
@@ -15,7 +16,8 @@ Test(cel_interpolate, values_of_the_event_take_the_place_of_its_attributes)
 {
     static const struct stored cases[] = {
         {"event.data.id == async.data.id", "\"ab\" == async.data.id", SG_CEL_SOMETIMES},
-        {"async.data.n > event.data.n && async.data.id == event.data.id", "async.data.n > 5.0 && async.data.id == \"ab\"", SG_CEL_SOMETIMES},
+        {"async.data.n > event.data.n && async.data.id == event.data.id", "async.data.n > 5.0 && async.data.id == \"ab\"",
+         SG_CEL_SOMETIMES},
         {"event.data.missing == async.data.x", "null == async.data.x", SG_CEL_SOMETIMES},
         {"event.data.id == async.data.id && event.data.n > 3", "\"ab\" == async.data.id", SG_CEL_SOMETIMES},
         {"event.data.id == async.data.id && event.data.n > 30", "false", SG_CEL_NEVER},
@@ -122,8 +124,8 @@ Test(cel_interpolate, the_stored_text_means_what_the_expression_meant)
         struct sg_cel_scope later = {.async = &async};
         sg_cel_evaluate_bool(whole, &both, &arena, &results[0], NULL);
         sg_cel_evaluate_bool(left, &later, &arena, &results[1], NULL);
-        cr_assert(results[0] == results[1], "%.*s is %d, stored as %.*s it is %d\nevent %.*s\nasync %.*s", SG_FMT(sg_buf_str(&texts[0])), results[0],
-                  SG_FMT(sg_buf_str(&texts[3])), results[1], SG_FMT(sg_buf_str(&texts[1])), SG_FMT(sg_buf_str(&texts[2])));
+        cr_assert(results[0] == results[1], "%.*s is %d, stored as %.*s it is %d\nevent %.*s\nasync %.*s", SG_FMT(sg_buf_str(&texts[0])),
+                  results[0], SG_FMT(sg_buf_str(&texts[3])), results[1], SG_FMT(sg_buf_str(&texts[1])), SG_FMT(sg_buf_str(&texts[2])));
         cr_assert(not(sg_cel_program_uses(left, S("event"))));
         cr_assert(verdict == SG_CEL_SOMETIMES || results[1] == (verdict == SG_CEL_ALWAYS));
         matches += results[0];

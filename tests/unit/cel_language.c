@@ -87,10 +87,42 @@ Test(cel_language, bad_utf8_and_lone_surrogates_of_an_event_become_the_replaceme
 
 Test(cel_language, malformed_documents_are_refused)
 {
-    static const char *const texts[] = {"",       "{",        "}",       "[1,]",    "[1 2]",        "{\"a\"}", "{\"a\":1,}", "{a:1}", "[1",
-                                        "01",     "1.",       "-",       "1e",      "\"a",          "\"\\x\"", "\"\\u12\"",  "nul",   "tru",
-                                        "[1]]",   "{]",       "[}",      "1e999",   "\"\n\"",       ",",       "[,1]",       "{,}",   "[\"]",
-                                        "{\"a\":}", "[1,[2,]", "nullx", "{\"a\":1 \"b\":2}", "\"\\", "+1",     "[1,,2]",     "1 1",   ".5"};
+    static const char *const texts[] = {"",
+                                        "{",
+                                        "}",
+                                        "[1,]",
+                                        "[1 2]",
+                                        "{\"a\"}",
+                                        "{\"a\":1,}",
+                                        "{a:1}",
+                                        "[1",
+                                        "01",
+                                        "1.",
+                                        "-",
+                                        "1e",
+                                        "\"a",
+                                        "\"\\x\"",
+                                        "\"\\u12\"",
+                                        "nul",
+                                        "tru",
+                                        "[1]]",
+                                        "{]",
+                                        "[}",
+                                        "1e999",
+                                        "\"\n\"",
+                                        ",",
+                                        "[,1]",
+                                        "{,}",
+                                        "[\"]",
+                                        "{\"a\":}",
+                                        "[1,[2,]",
+                                        "nullx",
+                                        "{\"a\":1 \"b\":2}",
+                                        "\"\\",
+                                        "+1",
+                                        "[1,,2]",
+                                        "1 1",
+                                        ".5"};
     struct sg_arena arena;
     sg_arena_init(&arena);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -107,8 +139,9 @@ Test(cel_language, case_is_mapped_one_to_one)
     cr_assert_value("lowercase(\"\xc3\x84\xc3\x96 ABC \xce\xa3 \xd0\x96 \xc4\xb0\")", NULL, "\"\xc3\xa4\xc3\xb6 abc \xcf\x83 \xd0\xb6 i\"");
     cr_assert_value("uppercase(\"stra\xc3\x9f"
                     "e \xc3\xbf \xce\xb1\")",
-                    NULL, "\"STRA\xc3\x9f"
-                          "E \xc5\xb8 \xce\x91\"");
+                    NULL,
+                    "\"STRA\xc3\x9f"
+                    "E \xc5\xb8 \xce\x91\"");
 }
 
 Test(cel_language, a_pattern_that_does_not_compile_is_an_error_of_the_evaluation)
@@ -120,9 +153,9 @@ Test(cel_language, a_pattern_that_does_not_compile_is_an_error_of_the_evaluation
 
 Test(cel_language, paths_are_listed_once_in_order_of_appearance)
 {
-    struct sg_cel_program *program =
-        cel_compile("event.data.a == async.data.b[0].c && event.data.a != 1 && event.data[\"x-y\"].z > 2 && event.data.l.exists(i, i.q == event.id)",
-                    SG_CEL_CHECK_FULL);
+    struct sg_cel_program *program = cel_compile(
+        "event.data.a == async.data.b[0].c && event.data.a != 1 && event.data[\"x-y\"].z > 2 && event.data.l.exists(i, i.q == event.id)",
+        SG_CEL_CHECK_FULL);
     static const char *const expected[] = {"event.data.a", "async.data.b[0].c", "event.data[\"x-y\"].z", "event.data.l", "event.id"};
     cr_assert(eq(sz, sg_cel_program_path_count(program), 5));
     for (size_t i = 0; i < 5; i++)

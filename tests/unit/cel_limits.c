@@ -62,8 +62,8 @@ Test(cel_limits, a_hundred_thousand_characters_are_the_most)
     text = (struct sg_buf){0};
     repeat(&text, " ", 100000);
     sg_buf_byte(&text, '1');
-    cr_assert(strstr(cel_problem(finish(&text), SG_CEL_CHECK_FULL), "expression code point size exceeds limit: size: 100001, limit 100000") !=
-              NULL);
+    cr_assert(strstr(cel_problem(finish(&text), SG_CEL_CHECK_FULL),
+                     "expression code point size exceeds limit: size: 100001, limit 100000") != NULL);
     sg_buf_free(&text);
 }
 

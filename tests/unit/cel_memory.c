@@ -3,10 +3,10 @@
 
 #include "base/alloc.h"
 
-#define EXPRESSION                                                                                                                           \
-    "event.data.id == async.data.id && async.data.l.filter(i, i.a in [\"x\", 1, 2.5]).map(i, i.a + \"-\" + 1).size() > 0 && "                \
+#define EXPRESSION                                                                                                                         \
+    "event.data.id == async.data.id && async.data.l.filter(i, i.a in [\"x\", 1, 2.5]).map(i, i.a + \"-\" + 1).size() > 0 && "              \
     "string(now()) != \"x\" && {\"a\": [1, 2]}.a[1] == 2 && async.data.t.matches(event.data.id) == false"
-#define DATA  "{\"data\":{\"id\":\"ab\",\"l\":[{\"a\":\"x\"},{\"a\":1}],\"t\":\"tt\\n\"},\"id\":\"1\"}"
+#define DATA "{\"data\":{\"id\":\"ab\",\"l\":[{\"a\":\"x\"},{\"a\":1}],\"t\":\"tt\\n\"},\"id\":\"1\"}"
 
 static enum sg_status everything(bool *result)
 {

@@ -59,8 +59,9 @@ Test(cel_quirks, q5_not_of_a_missing_field_is_false_and_of_other_types_an_error)
 
 Test(cel_quirks, q6_escapes_mean_what_the_language_says)
 {
-    cr_assert_value("\"a\\\"b\\n\\x41\\u00e9\\101\"", NULL, "\"a\\\"b\\nA\xc3\xa9"
-                                                           "A\"");
+    cr_assert_value("\"a\\\"b\\n\\x41\\u00e9\\101\"", NULL,
+                    "\"a\\\"b\\nA\xc3\xa9"
+                    "A\"");
     cr_assert_value("r\"\\d\" == \"\\\\d\"", NULL, "true");
     cr_assert_value("\"\"\"a\"b\"\"\"", NULL, "\"a\\\"b\"");
 }

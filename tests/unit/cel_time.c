@@ -46,10 +46,12 @@ Test(cel_time, fixed_offsets_shift_the_calendar)
 
 Test(cel_time, every_layout_of_date_is_read)
 {
-    static const char *const texts[] = {"2024-01-02T03:04:05Z",          "2024-01-02T03:04:05",            "Tue, 02 Jan 2024 03:04:05 UTC",
-                                        "02 Jan 24 03:04 GMT",           "02 Jan 24 03:04 +0000",          "Tuesday, 02-Jan-24 03:04:05 UTC",
-                                        "Tue Jan 02 03:04:05 +0000 2024", "Tue Jan  2 03:04:05 UTC 2024",  "Tue Jan  2 03:04:05 2024",
-                                        "2024-01-02 03:04:05 +0000 UTC", "2024-01-02T05:04:05.000+02:00"};
+    static const char *const texts[] = {"2024-01-02T03:04:05Z",           "2024-01-02T03:04:05",
+                                        "Tue, 02 Jan 2024 03:04:05 UTC",  "02 Jan 24 03:04 GMT",
+                                        "02 Jan 24 03:04 +0000",          "Tuesday, 02-Jan-24 03:04:05 UTC",
+                                        "Tue Jan 02 03:04:05 +0000 2024", "Tue Jan  2 03:04:05 UTC 2024",
+                                        "Tue Jan  2 03:04:05 2024",       "2024-01-02 03:04:05 +0000 UTC",
+                                        "2024-01-02T05:04:05.000+02:00"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         bool has_seconds = strncmp(texts[i], "02 Jan", 6) != 0;
         cr_assert_text(cel_value(cel_text("string(date(\"%s\"))", texts[i]), NULL, NULL),

@@ -41,7 +41,7 @@ struct app {
     int open;     /* requests being answered */
     int open_max;
     bool is_released; /* for app_hold */
-    bool is_ended;
+    atomic_bool is_ended;
     int listen_fd;
     pthread_t thread;
     int conversations; /* threads that live */

@@ -92,7 +92,7 @@ function makeFunctions({ major, client, judge }) {
       return { n, sides: sides.join("") };
     }),
     on("inngest/function.finished", { id: "ends", retries: 4 }, async ({ event, runId }) => {
-      if (/-work$/.test(event.data.function_id)) judge.ended(event.data.run_id, runId);
+      if (event.data.function_id === `${client.id}-work`) judge.ended(event.data.run_id, runId);
       return "noted";
     }),
   ];

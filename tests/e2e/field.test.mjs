@@ -19,21 +19,18 @@ function inWorld(name, options, body) {
   });
 }
 
-inWorld("dev_signs_if_and_only_if_it_has_a_key", { mode: "dev" }, async (world) => {
-  await world.play("e2e/echo", { value: 1 });
-  const unsigned = world.toApp.exchanges.filter((e) => e.method === "POST");
-  for (const { headers } of unsigned) assert.deepEqual([headers["x-inngest-server-kind"], headers["x-inngest-signature"]], ["dev", undefined]);
-  await world.gateway.stop();
-  await world.app.stop();
-  world.mode = "signed";
-  await world.startApp();
-  await world.startGateway();
-  const { calls } = await world.play("e2e/echo", { value: 1 });
-  for (const { headers, text } of calls) {
-    assert.equal(headers["x-inngest-server-kind"], "cloud");
-    assert.ok(signatureIsValid(headers["x-inngest-signature"], text, signingKey));
-  }
-});
+for (const mode of ["dev", "signed"]) {
+  const what = mode === "signed" ? "with a key it signs and says cloud" : "without a key it does neither";
+  inWorld(`dev_signs_if_and_only_if_it_has_a_key: ${what}`, { mode, sync: "gateway" }, async (world) => {
+    const { calls } = await world.play("e2e/echo", { value: 1 });
+    const put = world.toApp.exchanges.find((e) => e.method === "PUT");
+    assert.equal(put.headers["x-inngest-server-kind"], mode === "signed" ? "cloud" : "dev");
+    for (const { headers, text } of [put, ...calls]) {
+      if (mode === "signed") assert.ok(signatureIsValid(headers["x-inngest-signature"], text, signingKey));
+      else assert.equal(headers["x-inngest-signature"], undefined);
+    }
+  });
+}
 
 for (const [what, gatewayKey, appKey] of [
   ["only the app's key has one", signingKey.replace(/^signkey-prod-/, ""), signingKey],
@@ -140,14 +137,18 @@ test("failed_poll_does_not_unsync_a_self_registered_app", async () => {
   }
 });
 
-inWorld("mode_mismatch_is_reported_with_cause_and_remedy", { sync: "test" }, async (world) => {
-  await world.app.stop();
-  await world.startApp({ INNGEST_DEV: "0", INNGEST_SIGNING_KEY: signingKey, INNGEST_EVENT_KEY: "any" });
-  const response = await fetch(world.appUrls[0], { method: "PUT" });
-  const text = await response.text();
-  assert.ok(!response.ok, `${response.status} ${text}`);
-  assert.match(text, /dev/);
-  assert.match(text, /cloud/);
+// The app is in production mode, the gateway is not, and the gateway has been told where the app is.
+const mismatched = { sync: "test", app: { settings: { INNGEST_DEV: "0", INNGEST_SIGNING_KEY: signingKey, INNGEST_EVENT_KEY: "any" } } };
+inWorld("mode_mismatch_is_reported_with_cause_and_remedy", mismatched, async (world) => {
+  await world.gateway.stop();
+  await world.startGateway({ sdkUrls: world.appUrls });
+  const { data } = await until(async () => {
+    const apps = await world.api("/v1/admin/apps");
+    return JSON.stringify(apps ?? "").includes("INNGEST_DEV") && apps;
+  }, "the failed sync is shown with its remedy");
+  const text = JSON.stringify(data);
+  assert.match(text, /production mode|cloud/);
+  assert.match(world.gateway.logTail(), /INNGEST_DEV/);
 });
 
 inWorld("refused_signature_is_explained_in_the_run_error", { mode: "signed" }, async (world) => {

@@ -26,7 +26,9 @@ const answers = {
     res.write("{");
     setImmediate(() => res.destroy());
   },
-  "JSON a million levels deep": (res) => res.writeHead(200, sdkHeaders).end("[".repeat(1_000_000)),
+  "a result a million levels deep": (res) => res.writeHead(200, sdkHeaders).end("[".repeat(1_000_000) + "]".repeat(1_000_000)),
+  "operations a million levels deep": (res) => res.writeHead(206, sdkHeaders).end("[".repeat(1_000_000) + "]".repeat(1_000_000)),
+  "operations without end": (res) => res.writeHead(206, sdkHeaders).end("[".repeat(1_000_000)),
   "more steps than a run may have": (res) => res.writeHead(206, sdkHeaders).end(JSON.stringify(Array.from({ length: 1001 }, (_, n) => op(n)))),
   "operations that are none": (res) => res.writeHead(206, sdkHeaders).end('[1,null,{"op":7},{"id":"x"}]'),
   "a code nobody knows": (res) => res.writeHead(206, sdkHeaders).end('[{"op":"Dance","id":"0000000000000000000000000000000000000001"}]'),

@@ -8,11 +8,8 @@
  *
  * An answer is never lost: if the inbox cannot take it, or memory is short, it is kept and offered again.
  *
- * What it never does: retry a call (the engine decides that), look into the clock of the engine, or let one thread touch what another owns. Threads share
- * the mailbox and a few counters, nothing else.
- *
- * libcurl may send a POST a second time by itself if a reused connection turns out to be dead before the first byte of an answer; calls are made
- * at least once anyway.
+ * What it never does: send a call a second time, not even on a kept connection that turns out to be dead (the engine decides that), look into the
+ * clock of the engine, or let one thread touch what another owns. Threads share the mailbox and a few counters, nothing else.
  */
 #include "sdk/caller.h"
 

@@ -50,3 +50,24 @@ tests_fuzz_fuzz_cel_eval_LDADD = $(cel_room_libs) $(DEP_LIBS)
 tests_fuzz_fuzz_cel_interpolate_SOURCES = tests/fuzz/fuzz_cel_interpolate.c
 tests_fuzz_fuzz_cel_interpolate_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_cel_interpolate_LDADD = $(cel_room_libs) $(DEP_LIBS)
+
+if ENABLE_FUZZ
+FUZZERS += tests/fuzz/fuzz_answer tests/fuzz/fuzz_ops tests/fuzz/fuzz_registration tests/fuzz/fuzz_envelope
+endif
+EXTRA_PROGRAMS += tests/fuzz/fuzz_answer tests/fuzz/fuzz_ops tests/fuzz/fuzz_registration tests/fuzz/fuzz_envelope
+
+tests_fuzz_fuzz_answer_SOURCES = tests/fuzz/fuzz_answer.c
+tests_fuzz_fuzz_answer_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_answer_LDADD = $(ROOM_LIBS) $(DEP_LIBS)
+
+tests_fuzz_fuzz_ops_SOURCES = tests/fuzz/fuzz_ops.c
+tests_fuzz_fuzz_ops_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_ops_LDADD = $(ROOM_LIBS) $(DEP_LIBS)
+
+tests_fuzz_fuzz_registration_SOURCES = tests/fuzz/fuzz_registration.c
+tests_fuzz_fuzz_registration_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_registration_LDADD = $(ROOM_LIBS) $(DEP_LIBS)
+
+tests_fuzz_fuzz_envelope_SOURCES = tests/fuzz/fuzz_envelope.c
+tests_fuzz_fuzz_envelope_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_envelope_LDADD = $(ROOM_LIBS) $(DEP_LIBS)

@@ -52,7 +52,7 @@ Test(http, head_is_get_without_a_body)
     fixture_open(&f);
     struct answer answer = fetch(&f, "HEAD", "/health", "", NULL);
     cr_expect(eq(int, answer.status, 200));
-    cr_expect(gt(int, atoi(answer_header(&answer, "Content-Length")), 0));
+    cr_expect(gt(int, (int)strtol(answer_header(&answer, "Content-Length"), NULL, 10), 0));
     answer_free(&answer);
     fixture_close(&f);
 }

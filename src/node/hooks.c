@@ -65,6 +65,8 @@ static void metrics_hook(void *context, struct sg_buf *out)
     sg_loop_stats(node->loop, &engine);
     sg_caller_stats(node->caller, &caller);
     sg_committer_totals(node->committer, &commits, &writes);
+    struct sg_retention_totals trimmed;
+    sg_retention_totals(node->retention, &trimmed);
 
     gauge(out, "inngest_queue_depth", "gauge", "Jobs that wait for their time.", engine.jobs);
     gauge(out, "stepgate_runs_live", "gauge", "Runs that have not ended.", engine.runs);
@@ -86,6 +88,8 @@ static void metrics_hook(void *context, struct sg_buf *out)
     gauge(out, "stepgate_writes_total", "counter", "Records written in them.", writes);
     gauge(out, "stepgate_store_failing", "gauge", "1 while the store cannot commit.", sg_committer_is_failing(node->committer));
     gauge(out, "stepgate_db_size_bytes", "gauge", "Bytes on disk, with the log.", sg_store_size_bytes(node->store));
+    gauge(out, "stepgate_trimmed_runs_total", "counter", "Finished runs dropped by retention.", trimmed.runs);
+    gauge(out, "stepgate_trimmed_events_total", "counter", "Events dropped by retention.", trimmed.events);
 }
 
 /* The sync itself is not waited for: its outcome is in GET /dev and in the log. */

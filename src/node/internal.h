@@ -12,6 +12,7 @@
 #include "node/loop.h"
 #include "node/node.h"
 #include "node/outbox.h"
+#include "node/retention.h"
 #include "sdk/caller.h"
 #include "sdk/sync.h"
 #include "server/server.h"
@@ -34,6 +35,7 @@ struct sg_node {
     struct sg_server *server;
     struct sg_engine *engine;
     struct sg_housekeeping *housekeeping;
+    struct sg_retention *retention;
     struct sg_committer *committer;
     struct sg_lookups *lookups;
     struct sg_loads loads;

@@ -12,4 +12,8 @@ src_node_libnode_la_SOURCES = \
 	src/node/loop.c src/node/loop.h \
 	src/node/node.c src/node/node.h \
 	src/node/outbox.c src/node/outbox.h \
-	src/node/restore.c src/node/restore.h
+	src/node/pins.c src/node/pins.h \
+	src/node/warm.c src/node/warm.h \
+	src/node/restore.c src/node/restore.h \
+	src/node/retention.c src/node/retention.h \
+	src/node/trim.c src/node/trim.h

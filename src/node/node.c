@@ -37,6 +37,7 @@ struct watchdog {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct timespec deadline;
+    bool is_changed; /* the deadline, since the thread looked */
     bool is_called_off;
 };
 
@@ -57,6 +58,7 @@ static void has_room(void *context);
 static void note_trouble(void *context, const struct sg_error *error);
 static bool do_chore(void *context, struct sg_store *store);
 static bool watchdog_start(struct watchdog *watchdog, int64_t after_ms);
+static void watchdog_set(struct watchdog *watchdog, int64_t after_ms);
 static void watchdog_stop(struct watchdog *watchdog);
 static void *watchdog_main(void *argument);
 
@@ -90,6 +92,8 @@ enum sg_status sg_node_create(const struct sg_node_options *options, struct sg_n
     }
     if (status == SG_OK)
         status = sg_housekeeping_start(node->housekeeping, node->committer, error);
+    if (status == SG_OK)
+        status = sg_retention_start(node->retention, node->committer, error);
     if (status == SG_OK) {
         /* The sync first, so that the server knows the configured URLs from its first registration on; the port takes connections already. */
         atomic_store(&node->state, SG_SERVER_READY);
@@ -131,8 +135,9 @@ void sg_node_stop(struct sg_node *node, int64_t drain_ms)
     size_t cut = sg_caller_drain(node->caller, drain_ms);
     if (cut > 0)
         sg_log(SG_LOG_INFO, "calls in flight are cut; the next start makes them again", SG_KV_INT("calls", cut));
+    if (has_watchdog)
+        watchdog_set(&watchdog, STOP_GRACE_MS);
     close_everything(node);
-
     if (has_watchdog)
         watchdog_stop(&watchdog);
     sg_log(SG_LOG_INFO, "stopped");
@@ -158,6 +163,8 @@ static void close_everything(struct sg_node *node)
     sg_sync_free(atomic_exchange(&node->sync, NULL));
     if (node->housekeeping != NULL)
         sg_housekeeping_stop(node->housekeeping);
+    if (node->retention != NULL)
+        sg_retention_stop(node->retention);
     if (node->loop != NULL)
         sg_loop_stop(node->loop);
     if (node->committer != NULL && !sg_committer_stop(node->committer, false))
@@ -168,6 +175,7 @@ static void close_everything(struct sg_node *node)
     sg_loop_free(node->loop);
     sg_committer_free(node->committer);
     sg_housekeeping_free(node->housekeeping);
+    sg_retention_free(node->retention);
     sg_lookups_free(node->lookups);
     if (node->engine != NULL)
         sg_engine_free(node->engine);
@@ -179,6 +187,7 @@ static void close_everything(struct sg_node *node)
         sg_store_close(node->store);
     node->server = NULL;
     node->housekeeping = NULL;
+    node->retention = NULL;
     node->loop = NULL;
     node->committer = NULL;
     node->caller = NULL;
@@ -291,6 +300,12 @@ static enum sg_status open_engine(struct sg_node *node, struct sg_batch **first,
 static enum sg_status open_committer(struct sg_node *node, struct sg_error *error)
 {
     enum sg_status status = sg_housekeeping_create(node->store, &node->clock, &node->housekeeping, error);
+    struct sg_retention_options retention = {.store = node->store,
+                                             .clock = &node->clock,
+                                             .age_ms = node->options.retention_ms,
+                                             .bytes_max = node->options.retention_bytes};
+    if (status == SG_OK)
+        status = sg_retention_create(&retention, &node->retention, error);
     if (status != SG_OK)
         return status;
     node->loads = (struct sg_loads){node->inbox, node->pool};
@@ -403,16 +418,24 @@ static void note_trouble(void *context, const struct sg_error *error)
 static bool do_chore(void *context, struct sg_store *store)
 {
     struct sg_node *node = context;
+    if (sg_retention_chore(node->retention, store))
+        sg_housekeeping_note_commit(node->housekeeping);
     return sg_housekeeping_chore(node->housekeeping, store);
 }
 
 /* ---- the watchdog ---- */
 
+static struct timespec deadline_after(int64_t after_ms)
+{
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += (time_t)(after_ms / 1000) + 1;
+    return deadline;
+}
+
 static bool watchdog_start(struct watchdog *watchdog, int64_t after_ms)
 {
-    *watchdog = (struct watchdog){.is_called_off = false};
-    clock_gettime(CLOCK_MONOTONIC, &watchdog->deadline);
-    watchdog->deadline.tv_sec += (time_t)(after_ms / 1000) + 1;
+    *watchdog = (struct watchdog){.deadline = deadline_after(after_ms)};
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -424,6 +447,16 @@ static bool watchdog_start(struct watchdog *watchdog, int64_t after_ms)
     pthread_cond_destroy(&watchdog->changed);
     pthread_mutex_destroy(&watchdog->lock);
     return false; /* a store that cannot commit then keeps the process until SIGKILL, which loses nothing either */
+}
+
+/* A new deadline, from now. */
+static void watchdog_set(struct watchdog *watchdog, int64_t after_ms)
+{
+    pthread_mutex_lock(&watchdog->lock);
+    watchdog->deadline = deadline_after(after_ms);
+    watchdog->is_changed = true;
+    pthread_cond_signal(&watchdog->changed);
+    pthread_mutex_unlock(&watchdog->lock);
 }
 
 static void watchdog_stop(struct watchdog *watchdog)
@@ -442,8 +475,11 @@ static void *watchdog_main(void *argument)
     struct watchdog *watchdog = argument;
     int code = 0;
     pthread_mutex_lock(&watchdog->lock);
-    while (!watchdog->is_called_off && code != ETIMEDOUT)
-        code = pthread_cond_timedwait(&watchdog->changed, &watchdog->lock, &watchdog->deadline);
+    while (!watchdog->is_called_off && (code != ETIMEDOUT || watchdog->is_changed)) {
+        watchdog->is_changed = false;
+        struct timespec deadline = watchdog->deadline;
+        code = pthread_cond_timedwait(&watchdog->changed, &watchdog->lock, &deadline);
+    }
     bool is_late = !watchdog->is_called_off;
     pthread_mutex_unlock(&watchdog->lock);
     if (is_late) {

@@ -46,6 +46,8 @@ struct sg_node_options {
     int64_t inbox_messages_max;
     int64_t inbox_bytes_max;
     int reader_threads;
+    int64_t retention_ms;    /* of finished runs and events; 0: for ever */
+    int64_t retention_bytes; /* of the store, by dropping the oldest of them; 0: no limit */
 };
 
 /*

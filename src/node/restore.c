@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "node/warm.h"
 
 /* A line of progress at this interval; a million parked runs are there before the first one. */
 #define PROGRESS_MS 2000
@@ -45,12 +46,15 @@ enum sg_status sg_restore_engine(struct sg_store *store, struct sg_engine *engin
     struct progress progress = {.engine = engine, .error = error, .started_at_ms = monotonic_ms()};
     progress.logged_at_ms = progress.started_at_ms;
     static const enum sg_kind kinds[] = SG_ENGINE_RESTORED_KINDS; /* what refers to another comes after it */
-    for (size_t index = 0; index < SG_ARRAY_LEN(kinds); index++) {
+    struct sg_warm *warm = sg_warm_begin(store);
+    enum sg_status scanned = SG_OK;
+    for (size_t index = 0; index < SG_ARRAY_LEN(kinds) && scanned == SG_OK; index++) {
         progress.table = sg_kind_info(kinds[index])->table;
-        enum sg_status status = sg_store_scan(store, kinds[index], hand_over, &progress, error);
-        if (status != SG_OK)
-            return status;
+        scanned = sg_store_scan(store, kinds[index], hand_over, &progress, error);
     }
+    sg_warm_end(warm);
+    if (scanned != SG_OK)
+        return scanned;
 
     int64_t last_position = 0;
     int64_t last_job_id = 0;

@@ -21,7 +21,7 @@ async function run(program, args) {
   return { code, text };
 }
 
-for (const major of [3, 4]) {
+for (const major of [2, 3, 4]) {
   for (const mode of ["dev", "signed"]) {
     const name = `v${major}${mode === "signed" ? "-signed" : ""}`;
     test(`scenarios as in transcripts/${name}`, async (t) => {

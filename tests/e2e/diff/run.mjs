@@ -20,7 +20,7 @@ const TERMINAL = new Set(['Completed', 'Failed', 'Cancelled', 'Skipped']);
 
 const USAGE = `usage: node run.mjs [options]
   --server URL     server under test (default http://127.0.0.1:8288)
-  --sdk 3|4        SDK major (default 4)
+  --sdk 2|3|4      SDK major (default 4)
   --only A,B       scenario ids, id prefixes ending in "*", group names or tags
   --parallel N     scenarios at once (default 6)
   --out DIR        where transcripts go (required)
@@ -176,7 +176,8 @@ class Harness {
         options: { retries: 0 },
         handler: ({ event }) => this.recorder.lifecycle(event),
       });
-    app.functions.push(spy('spy', names));
+    // v2 knows only one trigger a function.
+    app.functions.push(...(this.sdk.major === 2 ? names.map((n) => spy(`spy-${n}`, [n])) : [spy('spy', names)]));
     await app.start();
     const answer = await app.register(this.recorder.open('_register-spy')).catch((err) => ({ failed: describeError(err) }));
     if (answer.status !== 200) {

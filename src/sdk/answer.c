@@ -1,13 +1,13 @@
 /*
  * An SDK's answer decoded.
  *
- * The model. First the envelope of a streamed answer is taken off. Then four questions in this order decide (reference/01 §8.1): is it a 206 (ops), does
- * it come from an SDK at all, is it a 2xx (finished), may it be retried. What is not an SDK's answer is never a result, however
- * successful its status looks: a proxy's login page must not complete a run. Whatever cannot be understood is an error that is retried like
- * any other, with words that say which side failed and why.
+ * The model. First the envelope of a streamed answer is taken off. Then four questions in this order decide (reference/01
+ * §8.1): is it a 206 (ops), does it come from an SDK at all, is it a 2xx (finished), may it be retried. What is not an SDK's
+ * answer is never a result, however successful its status looks: a proxy's login page must not complete a run. Whatever cannot
+ * be understood is an error that is retried like any other, with words that say which side failed and why.
  *
- * What differs from the server that we stand in for, on purpose (reference/02 §2, "Quirks"): a 2xx ignores no-retry and retry-after, and errors of our
- * own carry plain names and messages, not JSON texts.
+ * What differs from the server that we stand in for, on purpose (reference/02 §2, "Quirks"): a 2xx ignores no-retry and
+ * retry-after, and errors of our own carry plain names and messages, not JSON texts.
  *
  * What it never does: fail. Only memory can run out.
  */
@@ -21,8 +21,8 @@
 #include "sdk/envelope.h"
 #include "sdk/ops.h"
 
-#define NOT_SDK_TEXT         "The response did not come from an Inngest SDK"
-#define STRING_OBJECT_BYTES  (32 * 1024)   /* an error inside a string is looked for up to this size (reference/02 §6.3) */
+#define NOT_SDK_TEXT "The response did not come from an Inngest SDK"
+#define STRING_OBJECT_BYTES (32 * 1024)    /* an error inside a string is looked for up to this size (reference/02 §6.3) */
 #define PLAIN_TEXT_BYTES_MAX (1024 * 1024) /* ours: of a body that is not JSON; quoting may make six bytes of one */
 
 /* Canonical JSON of a text, or nothing. SG_NO_MEMORY is the only error. */
@@ -293,8 +293,7 @@ static bool is_no_retry(int64_t status, const struct sg_headers *headers)
 
 /* ---- the decision ---- */
 
-static enum sg_status decode_ops(const struct sg_headers *headers, struct sg_str body, struct sg_arena *arena,
-                                 struct sg_answer *answer)
+static enum sg_status decode_ops(const struct sg_headers *headers, struct sg_str body, struct sg_arena *arena, struct sg_answer *answer)
 {
     struct sg_error why = {0};
     enum sg_status status = sg_ops_decode(body, arena, &answer->ops, &answer->op_count, &why);

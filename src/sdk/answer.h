@@ -1,6 +1,6 @@
 /*
- * An SDK's answer decoded: status, headers and bytes in, one of three things out: ops to apply, a finished function, an error to retry or to end
- * the run with (reference/01 §8, reference/02 §2).
+ * An SDK's answer decoded: status, headers and bytes in, one of three things out: ops to apply, a finished function, an error
+ * to retry or to end the run with (reference/01 §8, reference/02 §2).
  *
  * Pure. Nothing that an answer may contain makes it fail: garbage is an SG_ANSWER_ERROR too.
  */
@@ -14,9 +14,9 @@
 struct sg_answer_input {
     int http_status;
     struct sg_headers headers;
-    struct sg_str body;         /* decoded from any content-encoding */
-    int64_t wall_now_ms;        /* Retry-After dates are judged by it */
-    int64_t sent_bytes;         /* of the call's body: quoted when the app refuses it */
+    struct sg_str body;          /* decoded from any content-encoding */
+    int64_t wall_now_ms;         /* Retry-After dates are judged by it */
+    int64_t sent_bytes;          /* of the call's body: quoted when the app refuses it */
     const char *key_fingerprint; /* of the key that signed the call; NULL: it was not signed */
 };
 

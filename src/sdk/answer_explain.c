@@ -1,9 +1,10 @@
 /*
  * Words for answers that failed before the SDK, or because it refused the call.
  *
- * The model. People read these in the run's error and act on them, so each says which side refused, with the number that shows it (status, bytes
- * sent, seconds of clock difference, key fingerprint), and what to change. The line that names the status comes first and is the message; the rest,
- * and the beginning of what the other side sent, is the detail, which is shown as the stack.
+ * The model. People read these in the run's error and act on them, so each says which side refused, with the number that shows
+ * it (status, bytes sent, seconds of clock difference, key fingerprint), and what to change. The line that names the status
+ * comes first and is the message; the rest, and the beginning of what the other side sent, is the detail, which is shown as the
+ * stack.
  *
  * What it never does: show a key. Six digits of its hash tell keys apart.
  */
@@ -16,33 +17,36 @@
 
 #include "base/duration.h"
 
-#define UPSTREAM_BYTES_MAX 8192  /* of the foreign body that is shown (reference/02 §2.10) */
-#define CLOCK_NOTICE_MS    60000 /* a difference that could matter: SDKs refuse beyond 300 s, Date has whole seconds */
+#define UPSTREAM_BYTES_MAX 8192 /* of the foreign body that is shown (reference/02 §2.10) */
+#define CLOCK_NOTICE_MS 60000   /* a difference that could matter: SDKs refuse beyond 300 s, Date has whole seconds */
 
 bool sg_explain_signature(const char *what, const char *key_fingerprint, int64_t sent_bytes, struct sg_str date_header, int64_t wall_now_ms,
                           struct sg_arena *arena, struct sg_str *sentence)
 {
     if (key_fingerprint == NULL) {
-        *sentence = sg_arena_printf(arena,
-                                    "The app wants signed requests (it is in production mode), and this %s was not signed because the gateway has no "
-                                    "signing key. Set INNGEST_DEV=1 in the app, or start the gateway with the app's signing key (--signing-key).",
-                                    what);
+        *sentence = sg_arena_printf(
+            arena,
+            "The app wants signed requests (it is in production mode), and this %s was not signed because the gateway has no "
+            "signing key. Set INNGEST_DEV=1 in the app, or start the gateway with the app's signing key (--signing-key).",
+            what);
         return sentence->ptr != NULL;
     }
     int64_t date_ms;
     int64_t ahead_ms = sg_date_parse(date_header, &date_ms) ? date_ms - wall_now_ms : 0;
     int64_t apart_ms = ahead_ms < 0 ? -ahead_ms : ahead_ms;
     if (apart_ms > SG_SIGNATURE_TOLERANCE_S * 1000LL - CLOCK_NOTICE_MS) {
-        *sentence = sg_arena_printf(arena,
-                                    "The app refused the signature of this %s: its clock is %lld s %s the gateway's, and signatures more than %d s off are "
-                                    "refused. Set both clocks.",
-                                    what, (long long)(apart_ms / 1000), ahead_ms > 0 ? "ahead of" : "behind", SG_SIGNATURE_TOLERANCE_S);
+        *sentence = sg_arena_printf(
+            arena,
+            "The app refused the signature of this %s: its clock is %lld s %s the gateway's, and signatures more than %d s off are "
+            "refused. Set both clocks.",
+            what, (long long)(apart_ms / 1000), ahead_ms > 0 ? "ahead of" : "behind", SG_SIGNATURE_TOLERANCE_S);
         return sentence->ptr != NULL;
     }
-    *sentence = sg_arena_printf(arena,
-                                "The app refused the signature of this %s. It was made with the gateway's key %s... (first digits of its hash) over a body of "
-                                "%lld bytes. Either the app has another key: set its INNGEST_SIGNING_KEY to the gateway's; or a proxy between changed the body.",
-                                what, key_fingerprint, (long long)sent_bytes);
+    *sentence = sg_arena_printf(
+        arena,
+        "The app refused the signature of this %s. It was made with the gateway's key %s... (first digits of its hash) over a body of "
+        "%lld bytes. Either the app has another key: set its INNGEST_SIGNING_KEY to the gateway's; or a proxy between changed the body.",
+        what, key_fingerprint, (long long)sent_bytes);
     return sentence->ptr != NULL;
 }
 
@@ -78,10 +82,11 @@ static bool explain_status(const struct sg_answer_input *input, const struct sg_
         return true;
     }
     if (http_status == 413) {
-        *sentence = sg_arena_printf(arena,
-                                    "The app (its web framework, or a proxy in front of it) refused the request as too large: the gateway sent %lld bytes. Raise "
-                                    "the body limit there, e.g. express.json({ limit: \"4mb\" }).",
-                                    (long long)input->sent_bytes);
+        *sentence = sg_arena_printf(
+            arena,
+            "The app (its web framework, or a proxy in front of it) refused the request as too large: the gateway sent %lld bytes. Raise "
+            "the body limit there, e.g. express.json({ limit: \"4mb\" }).",
+            (long long)input->sent_bytes);
         return sentence->ptr != NULL;
     }
     if (http_status == 404)
@@ -104,8 +109,9 @@ bool sg_answer_explain(const struct sg_answer_input *input, const struct sg_head
     if (!explain_status(input, headers, http_status, body, arena, &sentence))
         return false;
     bool is_refusal = http_status == 401 && headers->values[SG_HEADER_SDK_HANDLED].len > 0;
-    words->message = is_refusal ? sg_arena_printf(arena, "Your app answered HTTP 401. %.*s", SG_FMT(sentence))
-                                : sg_arena_printf(arena, "Your server returned HTTP %lld before the SDK responded.", (long long)http_status);
+    words->message = is_refusal
+                         ? sg_arena_printf(arena, "Your app answered HTTP 401. %.*s", SG_FMT(sentence))
+                         : sg_arena_printf(arena, "Your server returned HTTP %lld before the SDK responded.", (long long)http_status);
 
     struct sg_buf detail;
     sg_buf_init(&detail);
@@ -114,7 +120,9 @@ bool sg_answer_explain(const struct sg_answer_input *input, const struct sg_head
         sg_buf_byte(&detail, '\n');
         sg_buf_append(&detail, sentence);
     } else if (sentence.len == 0) {
-        sg_buf_append(&detail, SG_STR("\nThe answer has no x-inngest-sdk header: it came from a proxy, the platform, or a crash outside of the SDK."));
+        sg_buf_append(
+            &detail,
+            SG_STR("\nThe answer has no x-inngest-sdk header: it came from a proxy, the platform, or a crash outside of the SDK."));
     }
     struct sg_str ray = headers->values[SG_HEADER_CF_RAY];
     if (ray.len > 0)

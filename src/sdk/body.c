@@ -1,13 +1,14 @@
 /*
  * The body of a call to an SDK.
  *
- * The model. Everything in a body is either a number or name of ours or a fragment that was made canonical where it entered: events and memos. The body is
- * written once, keys in canonical order, so what is signed is what is sent and also what an SDK gets when it canonicalizes again. Memos come
- * out of the store in the order of their step ids, which is the order of the body; their `seq` gives the stack. A memo belongs to the call if its
- * seq is below the snapshot that was taken in the commit which started the call: what completed since is the next call's business.
+ * The model. Everything in a body is either a number or name of ours or a fragment that was made canonical where it entered:
+ * events and memos. The body is written once, keys in canonical order, so what is signed is what is sent and also what an SDK
+ * gets when it canonicalizes again. Memos come out of the store in the order of their step ids, which is the order of the body;
+ * their `seq` gives the stack. A memo belongs to the call if its seq is below the snapshot that was taken in the commit which
+ * started the call: what completed since is the next call's business.
  *
- * A run that is too large for one body is sent without memos, then without events, and the SDK fetches them (reference/01 §7.6). SDKs that cannot
- * (Go, TypeScript 1) get everything whatever its size.
+ * A run that is too large for one body is sent without memos, then without events, and the SDK fetches them (reference/01
+ * §7.6). SDKs that cannot (Go, TypeScript 1) get everything whatever its size.
  *
  * What it never does: call with memos missing. A step whose memo is gone would be executed a second time.
  */
@@ -359,7 +360,8 @@ static void write_body(struct parts *parts, bool is_api, bool has_events, struct
 /* Go ignores use_api and would run with missing steps; TypeScript 1 does not know it (reference/01 §9). */
 static bool can_fetch(struct sg_str sdk)
 {
-    return !sg_str_starts_with(sdk, SG_STR("go:")) && !sg_str_starts_with(sdk, SG_STR("js:v1.")) && !sg_str_starts_with(sdk, SG_STR("js:1."));
+    return !sg_str_starts_with(sdk, SG_STR("go:")) && !sg_str_starts_with(sdk, SG_STR("js:v1.")) &&
+           !sg_str_starts_with(sdk, SG_STR("js:1."));
 }
 
 /* Inline if it fits; else without memos; else without events too (reference/01 §7.6). */

@@ -1,8 +1,9 @@
 /*
  * One call under way.
  *
- * The model. Begin: the body is assembled from the store, signed with the time of this attempt, and given to the HTTP exchange with the headers of
- * reference/01 §2.1. End: what came back, or what libcurl says went wrong, becomes the one message that the engine gets for this call.
+ * The model. Begin: the body is assembled from the store, signed with the time of this attempt, and given to the HTTP exchange
+ * with the headers of reference/01 §2.1. End: what came back, or what libcurl says went wrong, becomes the one message that the
+ * engine gets for this call.
  *
  * A call that cannot be made at all (its URL is nonsense, a memo is missing in the store) is answered too, by us.
  */
@@ -15,7 +16,7 @@
 #include "sdk/answer.h"
 #include "sdk/body.h"
 
-#define TRANSFER_MAGIC  0x74726661u
+#define TRANSFER_MAGIC 0x74726661u
 #define BODY_BYTES_KEPT (256 * 1024) /* a larger buffer is given back after the call */
 
 struct sg_transfer *sg_transfer_create(size_t response_bytes_max)
@@ -115,7 +116,8 @@ enum sg_status sg_transfer_begin(struct sg_transfer *transfer, struct sg_call_ma
     transfer->call = call;
     transfer->begun_at_ms = sg_http_monotonic_ms();
     if (!is_header_text(call->target))
-        return sg_error_set(error, SG_BAD_RESPONSE, "the SDK named a step with an id that holds control characters: it cannot be asked for");
+        return sg_error_set(error, SG_BAD_RESPONSE,
+                            "the SDK named a step with an id that holds control characters: it cannot be asked for");
 
     struct sg_id request_id = sg_ulid_generator_next(&maker->ulids, sg_http_wall_ms(), &maker->rng);
     enum sg_status status = sg_body_assemble(maker->reader, call, request_id, &transfer->body, error);
@@ -127,7 +129,8 @@ enum sg_status sg_transfer_begin(struct sg_transfer *transfer, struct sg_call_ma
         return sg_error_set(error, status, "the call could not be signed");
     status = sg_http_prepare(&transfer->http, "POST", sg_buf_str(&transfer->body), maker->call_timeout_ms, maker->connect_timeout_ms);
     if (status != SG_OK)
-        return sg_error_set(error, status, "the call to %.*s could not be prepared", (int)(call->url.len > 200 ? 200 : call->url.len), call->url.ptr);
+        return sg_error_set(error, status, "the call to %.*s could not be prepared", (int)(call->url.len > 200 ? 200 : call->url.len),
+                            call->url.ptr);
     return SG_OK;
 }
 

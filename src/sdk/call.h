@@ -35,8 +35,8 @@ struct sg_transfer *sg_transfer_create(size_t response_bytes_max);
 void sg_transfer_free(struct sg_transfer *transfer);
 
 /*
- * Takes the call and makes the handle ready to go. Anything but SG_OK means that it will not go; `error` says why, sg_transfer_fail makes the answer of
- * it.
+ * Takes the call and makes the handle ready to go. Anything but SG_OK means that it will not go; `error` says why,
+ * sg_transfer_fail makes the answer of it.
  */
 enum sg_status sg_transfer_begin(struct sg_transfer *transfer, struct sg_call_maker *maker, struct sg_call *call, struct sg_error *error);
 /* The message with the answer to a call that has ended with `code`; NULL if memory ran out. */

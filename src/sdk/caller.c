@@ -1,15 +1,17 @@
 /*
  * The caller.
  *
- * The model. Each thread runs libcurl's event interface over an epoll of its own. A call arrives in the mailbox of the thread that its app belongs to,
- * waits in the app's line, and goes out when the app and the thread have a connection left for it. Apps that have something to send and room to
- * send it stand in a ring; each gets one call at a time, so an app with ten thousand calls does not delay one with a single call. When
- * an exchange ends its answer is decoded here, in this thread, and posted.
+ * The model. Each thread runs libcurl's event interface over an epoll of its own. A call arrives in the mailbox of the thread
+ * that its app belongs to, waits in the app's line, and goes out when the app and the thread have a connection left for it.
+ * Apps that have something to send and room to send it stand in a ring; each gets one call at a time, so an app with ten
+ * thousand calls does not delay one with a single call. When an exchange ends its answer is decoded here, in this thread, and
+ * posted.
  *
  * An answer is never lost: if the inbox cannot take it, or memory is short, it is kept and offered again.
  *
- * What it never does: send a call a second time, not even on a kept connection that turns out to be dead (the engine decides that), look into the
- * clock of the engine, or let one thread touch what another owns. Threads share the mailbox and a few counters, nothing else.
+ * What it never does: send a call a second time, not even on a kept connection that turns out to be dead (the engine decides
+ * that), look into the clock of the engine, or let one thread touch what another owns. Threads share the mailbox and a few
+ * counters, nothing else.
  */
 #include "sdk/caller.h"
 
@@ -30,13 +32,13 @@
 #include "base/random.h"
 #include "sdk/call.h"
 
-#define CALLER_MAGIC           0x63616c72u
-#define CONNECTIONS_DEFAULT    1024
-#define CONNECT_TIMEOUT_MS     15000 /* reference/01 §7.8: TLS handshake */
-#define EVENTS_PER_WAIT        64
-#define REPOST_MS              10 /* ours: how soon an answer is offered again */
-#define TRANSFERS_KEPT         256 /* idle handles of a thread */
-#define ANSWERS_PER_TURN       64 /* then the sockets get a look again */
+#define CALLER_MAGIC 0x63616c72u
+#define CONNECTIONS_DEFAULT 1024
+#define CONNECT_TIMEOUT_MS 15000 /* reference/01 §7.8: TLS handshake */
+#define EVENTS_PER_WAIT 64
+#define REPOST_MS 10        /* ours: how soon an answer is offered again */
+#define TRANSFERS_KEPT 256  /* idle handles of a thread */
+#define ANSWERS_PER_TURN 64 /* then the sockets get a look again */
 
 /* The line of one app's calls. Exists while it has calls. */
 struct app_line {
@@ -162,9 +164,9 @@ static enum sg_status thread_init(struct caller_thread *thread, struct sg_caller
     return SG_OK;
 }
 
-enum sg_status sg_caller_create(const struct sg_caller_options *options, struct sg_caller **out, struct sg_error *error)
+enum sg_status sg_caller_create(const struct sg_caller_options *options, struct sg_caller **caller_out, struct sg_error *error)
 {
-    *out = NULL;
+    *caller_out = NULL;
     enum sg_status status = sg_http_global_init(error);
     if (status != SG_OK)
         return status;
@@ -200,7 +202,7 @@ enum sg_status sg_caller_create(const struct sg_caller_options *options, struct 
         sg_caller_free(caller);
         return status;
     }
-    *out = caller;
+    *caller_out = caller;
     return SG_OK;
 }
 
@@ -328,11 +330,10 @@ size_t sg_caller_drain(struct sg_caller *caller, int64_t timeout_ms)
         deadline.tv_nsec -= 1000000000;
     }
     pthread_mutex_lock(&caller->idle_lock);
-    int64_t busy;
-    while ((busy = busy_count(caller)) > 0)
+    while (busy_count(caller) > 0)
         if (pthread_cond_timedwait(&caller->idle, &caller->idle_lock, &deadline) != 0)
             break;
-    busy = busy_count(caller);
+    int64_t busy = busy_count(caller);
     pthread_mutex_unlock(&caller->idle_lock);
     return (size_t)busy;
 }
@@ -535,7 +536,8 @@ static void send_call(struct caller_thread *thread, struct app_line *line, struc
     if (status == SG_OK && curl_multi_add_handle(thread->multi, transfer->http.easy) != CURLM_OK)
         status = sg_error_set(&error, SG_NO_MEMORY, "libcurl cannot take the call");
     if (status != SG_OK) {
-        sg_log(SG_LOG_WARN, "a call cannot be made", SG_KV_ULID("run", call->run_id), SG_KV_STR("function", call->slug), SG_KV_ERROR(&error));
+        sg_log(SG_LOG_WARN, "a call cannot be made", SG_KV_ULID("run", call->run_id), SG_KV_STR("function", call->slug),
+               SG_KV_ERROR(&error));
         transfer->call = NULL;
         transfer_put(thread, transfer);
         answer_unsent(thread, call, status, error.message);

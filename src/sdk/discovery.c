@@ -1,18 +1,19 @@
 /*
  * Discovery.
  *
- * The model. The first path is asked for on every usual port at once; ports where nobody listens refuse at once and are out; those that answered, but not
- * as an SDK, are asked for the next path. What answers with the header of an SDK, whatever the status, is an app.
+ * The model. The first path is asked for on every usual port at once; ports where nobody listens refuse at once and are out;
+ * those that answered, but not as an SDK, are asked for the next path. What answers with the header of an SDK, whatever the
+ * status, is an app.
  *
- * The address is `localhost`, so that apps on either loopback address are found. Nothing else is ever contacted, and with --no-discovery this file is
- * not called at all (reference/11 §1).
+ * The address is `localhost`, so that apps on either loopback address are found. Nothing else is ever contacted, and with
+ * --no-discovery this file is not called at all (reference/11 §1).
  */
 #include "sdk/discovery.h"
 
 #include "base/alloc.h"
 #include "base/check.h"
 
-#define PROBE_TIMEOUT_MS     2000         /* reference/01 §4.9 */
+#define PROBE_TIMEOUT_MS 2000             /* reference/01 §4.9 */
 #define PROBE_RESPONSE_BYTES (256 * 1024) /* only headers matter */
 
 static const int usual_ports[] = {80,   443,  3000, 3001, 3002, 3003, 3004, 3005, 3006, 3007, 3008, 3009, 3010, 4321,

@@ -1,9 +1,10 @@
 /*
  * The envelope of a streamed answer.
  *
- * The model. An SDK that streams sends status 201 and its headers at once, then a space every few seconds, then one JSON document that holds the
- * real status, headers and body. Opening it gives what an SDK that does not stream would have sent; the rest of the decoding never knows
- * the difference. The inner headers replace the outer ones, which lack all that was not known at the start (reference/01 §8.3).
+ * The model. An SDK that streams sends status 201 and its headers at once, then a space every few seconds, then one JSON
+ * document that holds the real status, headers and body. Opening it gives what an SDK that does not stream would have sent; the
+ * rest of the decoding never knows the difference. The inner headers replace the outer ones, which lack all that was not known
+ * at the start (reference/01 §8.3).
  *
  * What it never does: believe the inner status to be one that HTTP knows. It is a number; 0 if it is missing.
  */
@@ -30,7 +31,8 @@ enum sg_status sg_envelope_open(struct sg_str bytes, struct sg_arena *arena, str
     if (status != SG_OK)
         return sg_error_set(error, SG_BAD_RESPONSE, "error parsing stream: %s", why.message);
     if (sg_json_kind_of(text) != SG_JSON_OBJECT)
-        return sg_error_set(error, SG_BAD_RESPONSE, "error parsing stream: expected an object, got %s", sg_json_kind_name(sg_json_kind_of(text)));
+        return sg_error_set(error, SG_BAD_RESPONSE, "error parsing stream: expected an object, got %s",
+                            sg_json_kind_name(sg_json_kind_of(text)));
 
     struct sg_str failure = sg_json_get(text, SG_STR("error"));
     if (sg_json_kind_of(failure) != SG_JSON_ABSENT && sg_json_kind_of(failure) != SG_JSON_NULL) {

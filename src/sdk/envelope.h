@@ -1,6 +1,6 @@
 /*
- * The envelope of a streamed answer (status 201, reference/01 §8.3): {"status":…,"headers":{…},"body":…} behind any number of spaces that kept
- * the connection alive.
+ * The envelope of a streamed answer (status 201, reference/01 §8.3): {"status":…,"headers":{…},"body":…} behind any number of
+ * spaces that kept the connection alive.
  */
 #ifndef STEPGATE_SDK_ENVELOPE_H
 #define STEPGATE_SDK_ENVELOPE_H
@@ -14,8 +14,8 @@ struct sg_envelope {
 };
 
 /*
- * Opens the envelope in `bytes`. Its headers replace those of the same name in `headers`. Everything is in the arena. SG_BAD_RESPONSE with the text
- * that the attempt fails with: the envelope is not one, or it carries an `error`. SG_NO_MEMORY.
+ * Opens the envelope in `bytes`. Its headers replace those of the same name in `headers`. Everything is in the arena.
+ * SG_BAD_RESPONSE with the text that the attempt fails with: the envelope is not one, or it carries an `error`. SG_NO_MEMORY.
  */
 enum sg_status sg_envelope_open(struct sg_str bytes, struct sg_arena *arena, struct sg_headers *headers, struct sg_envelope *envelope,
                                 struct sg_error *error);

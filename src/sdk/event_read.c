@@ -1,9 +1,9 @@
 /*
  * Events as bytes, from the store.
  *
- * The model. A client's event is a row that holds its bytes. A lifecycle event is a row that only names the run it is about: its bytes are made from
- * that run's row, its function's slug and its triggering events (reference/02 §6.4), which may be lifecycle events themselves. Such a chain is
- * followed eight deep; nobody builds longer ones on purpose.
+ * The model. A client's event is a row that holds its bytes. A lifecycle event is a row that only names the run it is about:
+ * its bytes are made from that run's row, its function's slug and its triggering events (reference/02 §6.4), which may be
+ * lifecycle events themselves. Such a chain is followed eight deep; nobody builds longer ones on purpose.
  *
  * What it never does: keep anything. Whoever wants a cache puts it in front.
  */
@@ -13,7 +13,7 @@
 #include "base/check.h"
 
 #define LIFECYCLE_DEPTH_MAX 8 /* ours */
-#define POSITION_BYTES      8 /* in a list of positions: big-endian (protocol/kinds.def, run.events) */
+#define POSITION_BYTES 8      /* in a list of positions: big-endian (protocol/kinds.def, run.events) */
 
 static enum sg_status event_read(struct sg_store_reader *reader, int64_t position, int depth, struct sg_buf *out, struct sg_error *error);
 
@@ -76,7 +76,8 @@ static enum sg_status lifecycle_read(struct sg_store_reader *reader, const struc
                                      struct sg_error *error)
 {
     if (depth >= LIFECYCLE_DEPTH_MAX)
-        return sg_error_set(error, SG_TOO_DEEP, "a lifecycle event is about a run that was started by one, more than %d deep", LIFECYCLE_DEPTH_MAX);
+        return sg_error_set(error, SG_TOO_DEEP, "a lifecycle event is about a run that was started by one, more than %d deep",
+                            LIFECYCLE_DEPTH_MAX);
     struct sg_arena arena;
     struct sg_buf slug;
     struct sg_buf bytes;
@@ -146,7 +147,8 @@ enum sg_status sg_event_read(struct sg_store_reader *reader, int64_t position, s
     return event_read(reader, position, 0, out, error);
 }
 
-enum sg_status sg_event_read_record(struct sg_store_reader *reader, const struct sg_record *event, struct sg_buf *out, struct sg_error *error)
+enum sg_status sg_event_read_record(struct sg_store_reader *reader, const struct sg_record *event, struct sg_buf *out,
+                                    struct sg_error *error)
 {
     return record_read(reader, event, 0, out, error);
 }

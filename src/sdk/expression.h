@@ -5,9 +5,9 @@
 #include <stepgate/base.h>
 
 enum sg_expression_use {
-    SG_EXPRESSION_KEY,      /* concurrency, throttle, singleton keys, priority: syntax only */
+    SG_EXPRESSION_KEY,       /* concurrency, throttle, singleton keys, priority: syntax only */
     SG_EXPRESSION_CONDITION, /* triggers, rate limit, debounce, batch: names and types too */
-    SG_EXPRESSION_CANCEL    /* cancelOn: comparisons only (reference/04 §14.1) */
+    SG_EXPRESSION_CANCEL     /* cancelOn: comparisons only (reference/04 §14.1) */
 };
 
 /* SG_OK, SG_NO_MEMORY, or SG_INVALID_EXPRESSION with the reason as the message. */

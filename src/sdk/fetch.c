@@ -1,8 +1,8 @@
 /*
  * A few exchanges at once, waited for.
  *
- * The model. The same exchange as the caller's, over libcurl's own poll instead of an epoll: the number is small and somebody waits anyway. Whoever
- * wants to leave calls sg_fetcher_stop from another thread; what is under way then ends as aborted.
+ * The model. The same exchange as the caller's, over libcurl's own poll instead of an epoll: the number is small and somebody
+ * waits anyway. Whoever wants to leave calls sg_fetcher_stop from another thread; what is under way then ends as aborted.
  */
 #include "sdk/fetch.h"
 

@@ -1,12 +1,12 @@
 /*
  * One function of a registration: validated and brought into the form that is stored.
  *
- * The model. The object is canonical JSON already; it is read in place, and what has to change (the step's URL, a trigger's old spelling, a missing id)
- * is exchanged member by member, so that everything else, known to us or not, is stored as it was sent. All that is wrong is collected, so
- * that a user fixes a registration in one go.
+ * The model. The object is canonical JSON already; it is read in place, and what has to change (the step's URL, a trigger's old
+ * spelling, a missing id) is exchanged member by member, so that everything else, known to us or not, is stored as it was sent.
+ * All that is wrong is collected, so that a user fixes a registration in one go.
  *
- * Two kinds of bad: a *problem* makes this function invalid and with it the whole list; a *refusal* means that the request cannot be decoded at all
- * (reference/04 §2.4, "Malformed JSON or an undecodable field").
+ * Two kinds of bad: a *problem* makes this function invalid and with it the whole list; a *refusal* means that the request
+ * cannot be decoded at all (reference/04 §2.4, "Malformed JSON or an undecodable field").
  *
  * What it never does: evaluate. sdk/expression.c says whether a text is an expression.
  */
@@ -22,11 +22,11 @@
 #include "sdk/registration.h"
 #include "sdk/url.h"
 
-#define CODE_CONFIG           "config_invalid"
-#define TRIGGER_TEXT_MAX      255                /* characters of an event name or a cron (reference/04 §1) */
-#define JITTER_MIN_MS         1000LL             /* reference/04 §2.4 */
-#define JITTER_MAX_MS         (5LL * 60 * 1000)  /* reference/04 §2.4 */
-#define LIMIT_SLUG_BYTES      1024               /* ours: slugs are keys, and part of every URL */
+#define CODE_CONFIG "config_invalid"
+#define TRIGGER_TEXT_MAX 255            /* characters of an event name or a cron (reference/04 §1) */
+#define JITTER_MIN_MS 1000LL            /* reference/04 §2.4 */
+#define JITTER_MAX_MS (5LL * 60 * 1000) /* reference/04 §2.4 */
+#define LIMIT_SLUG_BYTES 1024           /* ours: slugs are keys, and part of every URL */
 
 /* ---- shared with function_limits.c ---- */
 
@@ -110,7 +110,8 @@ bool sg_check_int(struct sg_function_check *check, struct sg_str object, const c
         return false;
     if (!sg_json_to_int(value, number)) {
         sg_check_refuse(check, "`%s` of function '%.*s' must be a whole number, got %.*s", key,
-                        (int)(check->label.len > 200 ? 200 : check->label.len), check->label.ptr, (int)(value.len > 40 ? 40 : value.len), value.ptr);
+                        (int)(check->label.len > 200 ? 200 : check->label.len), check->label.ptr, (int)(value.len > 40 ? 40 : value.len),
+                        value.ptr);
         return false;
     }
     return true;
@@ -399,8 +400,8 @@ static struct sg_str check_steps(struct sg_function_check *check, const struct s
         return steps;
     struct sg_str stored = step_url(check, options, url);
     if (check->status == SG_OK && stored.len > SG_LIMIT_URL_BYTES)
-        sg_check_problem(check, CODE_CONFIG, "The SDK URL of function '%.*s' has %zu bytes; at most %d are allowed", SG_FMT(name), stored.len,
-                         SG_LIMIT_URL_BYTES);
+        sg_check_problem(check, CODE_CONFIG, "The SDK URL of function '%.*s' has %zu bytes; at most %d are allowed", SG_FMT(name),
+                         stored.len, SG_LIMIT_URL_BYTES);
     struct sg_str quoted = check->status == SG_OK ? quote(check, stored) : SG_STR_NULL;
     if (check->status == SG_OK)
         runtime = object_with(check, runtime, "url", quoted);

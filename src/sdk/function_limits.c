@@ -1,9 +1,9 @@
 /*
  * The flow-control part of a function's configuration, checked.
  *
- * The model. One function a field, in the order of the table in reference/04 §2.4, with its texts. What the reference accepts and runs is accepted:
- * missing limits, a debounce timeout that is not a duration, negative numbers. What it accepts and cannot run (a throttle or singleton key that
- * does not compile) is refused.
+ * The model. One function a field, in the order of the table in reference/04 §2.4, with its texts. What the reference accepts
+ * and runs is accepted: missing limits, a debounce timeout that is not a duration, negative numbers. What it accepts and cannot
+ * run (a throttle or singleton key that does not compile) is refused.
  *
  * What it never does: rewrite anything. Defaults and `idempotency` are the engine's business.
  */
@@ -12,13 +12,13 @@
 
 #define CODE_CONFIG "config_invalid"
 
-#define CONCURRENCY_LIMITS_MAX 2                              /* reference/04 §1, "max step concurrency limits" */
-#define CANCELS_MAX            5                              /* reference/04 §1 */
-#define DEBOUNCE_MIN_MS        1000LL                         /* reference/04 §1 */
-#define DEBOUNCE_MAX_MS        (7LL * 24 * 3600 * 1000)       /* reference/04 §1 */
-#define RATE_PERIOD_MAX_MS     (24LL * 3600 * 1000)           /* reference/04 §1 */
-#define BATCH_SIZE_MIN         2                              /* reference/04 §2.4 */
-#define BATCH_TIMEOUT_MIN_MS   1000LL                         /* reference/04 §2.4 */
+#define CONCURRENCY_LIMITS_MAX 2                 /* reference/04 §1, "max step concurrency limits" */
+#define CANCELS_MAX 5                            /* reference/04 §1 */
+#define DEBOUNCE_MIN_MS 1000LL                   /* reference/04 §1 */
+#define DEBOUNCE_MAX_MS (7LL * 24 * 3600 * 1000) /* reference/04 §1 */
+#define RATE_PERIOD_MAX_MS (24LL * 3600 * 1000)  /* reference/04 §1 */
+#define BATCH_SIZE_MIN 2                         /* reference/04 §2.4 */
+#define BATCH_TIMEOUT_MIN_MS 1000LL              /* reference/04 §2.4 */
 
 /* ---- concurrency ---- */
 
@@ -64,7 +64,8 @@ static void check_step_limit(struct sg_function_check *check, struct sg_str limi
     sg_check_int(check, limit, "limit", &number);
     struct sg_str key = sg_check_text(check, limit, "key");
     if (scope != SCOPE_FUNCTION && key.len == 0)
-        sg_check_problem(check, CODE_CONFIG, "A concurrency key must be specified for %s scoped limits", scope == SCOPE_ENV ? "Env" : "Account");
+        sg_check_problem(check, CODE_CONFIG, "A concurrency key must be specified for %s scoped limits",
+                         scope == SCOPE_ENV ? "Env" : "Account");
     if (!sg_check_expression(check, key, SG_EXPRESSION_KEY, &why))
         sg_check_problem(check, CODE_CONFIG, "Invalid concurrency key '%.*s': %s", SG_FMT(key), why.message);
 }

@@ -1,10 +1,10 @@
 /*
  * One HTTP exchange with an app.
  *
- * The model. An easy handle is set up once with what never changes and gets URL, body and headers for each exchange. The answer is collected under two
- * limits (bytes of headers, bytes of decoded body), so whatever an app sends costs bounded memory. Redirects are followed by us and not by
- * libcurl, because a call must stay a POST with its body and its query wherever it goes: as a GET it would be answered with the app's introspection,
- * which looks like a finished run (reference/09 §4.6).
+ * The model. An easy handle is set up once with what never changes and gets URL, body and headers for each exchange. The answer
+ * is collected under two limits (bytes of headers, bytes of decoded body), so whatever an app sends costs bounded memory.
+ * Redirects are followed by us and not by libcurl, because a call must stay a POST with its body and its query wherever it
+ * goes: as a GET it would be answered with the app's introspection, which looks like a finished run (reference/09 §4.6).
  *
  * Compression is neither asked for nor refused: the request says `identity`, because compressors swallow the heartbeats of a stream, but
  * what comes compressed all the same is decoded. `Expect:` is sent empty: nobody should wait for a 100.
@@ -20,12 +20,12 @@
 #include "base/check.h"
 #include "sdk/url.h"
 
-#define HTTP_MAGIC             0x68747470u
-#define HEADER_BYTES_MAX       (256 * 1024) /* ours: of all headers of one answer */
-#define RESPONSE_BYTES_KEPT    (256 * 1024) /* a larger buffer is given back after the exchange */
+#define HTTP_MAGIC 0x68747470u
+#define HEADER_BYTES_MAX (256 * 1024)    /* ours: of all headers of one answer */
+#define RESPONSE_BYTES_KEPT (256 * 1024) /* a larger buffer is given back after the exchange */
 /* A connection that was idle for longer is not used again: servers close theirs after 2 to 5 s, and a call must not run into that. */
 #define CONNECTION_IDLE_S 1L
-#define DNS_CACHE_S            5L           /* reference/01 §7.8 */
+#define DNS_CACHE_S 5L /* reference/01 §7.8 */
 
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
 static CURLcode global_code;
@@ -70,7 +70,7 @@ enum sg_status sg_http_global_init(struct sg_error *error)
 
 /* ---- what comes in ---- */
 
-static size_t on_header(char *bytes, size_t size, size_t count, void *context)
+static size_t on_header(const char *bytes, size_t size, size_t count, void *context)
 {
     struct sg_http *http = context;
     size_t len = size * count;
@@ -96,7 +96,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
     return len;
 }
 
-static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+static size_t on_body(const char *bytes, size_t size, size_t count, void *context)
 {
     struct sg_http *http = context;
     size_t len = size * count;
@@ -124,8 +124,9 @@ static size_t on_read(char *room, size_t size, size_t count, void *context)
 }
 
 /*
- * libcurl wants to send the body once more, because a connection that it had kept broke before any byte of an answer came. The app may well have
- * run the step: only the engine may repeat a call, as an attempt that counts. So nothing is sent twice from here.
+ * libcurl wants to send the body once more, because a connection that it had kept broke before any byte of an answer came. The
+ * app may well have run the step: only the engine may repeat a call, as an attempt that counts. So nothing is sent twice from
+ * here.
  */
 static int on_seek(void *context, curl_off_t offset, int origin)
 {

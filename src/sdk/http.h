@@ -1,6 +1,6 @@
 /*
- * One HTTP exchange with an app, over a libcurl easy handle that is used again and again. The caller and the sync share it; what runs the exchange (a
- * multi handle) is theirs.
+ * One HTTP exchange with an app, over a libcurl easy handle that is used again and again. The caller and the sync share it;
+ * what runs the exchange (a multi handle) is theirs.
  */
 #ifndef STEPGATE_SDK_HTTP_H
 #define STEPGATE_SDK_HTTP_H
@@ -23,7 +23,7 @@ struct sg_http {
     const char *method;
     struct sg_str body; /* borrowed until the exchange has ended */
     size_t body_sent;
-    struct sg_buf url;  /* terminated */
+    struct sg_buf url; /* terminated */
     struct sg_buf header_text;
     size_t header_offsets[SG_HTTP_HEADERS_MAX];
     size_t header_count;
@@ -47,8 +47,8 @@ struct sg_http {
 int64_t sg_http_wall_ms(void);
 int64_t sg_http_monotonic_ms(void);
 /*
- * A thread that takes no signals: they are the main thread's, and SIGPIPE must not end the process when an app hangs up. Returns what pthread_create
- * does.
+ * A thread that takes no signals: they are the main thread's, and SIGPIPE must not end the process when an app hangs up.
+ * Returns what pthread_create does.
  */
 int sg_quiet_thread_create(pthread_t *thread, void *(*run)(void *context), void *context);
 /* libcurl's own initialisation, once a process. */
@@ -63,13 +63,14 @@ void sg_http_reset(struct sg_http *http);
 /* "Name: value", at most SG_HTTP_HEADERS_MAX. */
 void sg_http_header(struct sg_http *http, const char *name, struct sg_str value);
 /* Sets the handle up for `method` ("POST", "PUT", "GET") on http->url. `body` must live until the end. SG_NO_MEMORY, SG_INVALID_ARGUMENT (the URL). */
-enum sg_status sg_http_prepare(struct sg_http *http, const char *method, struct sg_str body, int64_t timeout_ms, int64_t connect_timeout_ms);
+enum sg_status sg_http_prepare(struct sg_http *http, const char *method, struct sg_str body, int64_t timeout_ms,
+                               int64_t connect_timeout_ms);
 
 /* The status of the answer; 0: none came. */
 int sg_http_status(const struct sg_http *http);
 /*
- * After an exchange: whether it was a redirect that is to be followed, with the same method, body and headers, and the query merged (reference/01
- * §7.9). The handle is ready for the next hop then.
+ * After an exchange: whether it was a redirect that is to be followed, with the same method, body and headers, and the query
+ * merged (reference/01 §7.9). The handle is ready for the next hop then.
  */
 bool sg_http_redirect(struct sg_http *http);
 /* What a failed exchange comes to; `detail` names the cause, in the arena (NULL bytes if memory ran out). */

@@ -1,8 +1,9 @@
 /*
  * Asking an app about itself.
  *
- * The model. GET on the app's URL is answered in a short form by anybody's asking and in a long form if the signature is accepted (reference/01 §6.1). Either
- * tells the mode the app believes to be in, which is what people get wrong most; the long form tells whose key it has.
+ * The model. GET on the app's URL is answered in a short form by anybody's asking and in a long form if the signature is
+ * accepted (reference/01 §6.1). Either tells the mode the app believes to be in, which is what people get wrong most; the long
+ * form tells whose key it has.
  *
  * What it never does: change anything on either side.
  */
@@ -15,7 +16,7 @@
 #include "base/duration.h"
 #include "sdk/fetch.h"
 
-#define INTROSPECT_TIMEOUT_MS     5000
+#define INTROSPECT_TIMEOUT_MS 5000
 #define INTROSPECT_RESPONSE_BYTES (1024 * 1024)
 
 static bool read_text(struct sg_str object, const char *key, struct sg_arena *arena, struct sg_str *text)
@@ -64,16 +65,19 @@ static enum sg_status comment(struct sg_introspection *out, const struct sg_intr
     if (!out->is_sdk)
         text = "Something answers here, but not an Inngest SDK: is the path right?";
     else if (out->http_status == 401 && options->key == NULL)
-        text = "The app is in production mode and wants signed requests, and the gateway has no signing key. Set INNGEST_DEV=1 in the app, or give "
+        text = "The app is in production mode and wants signed requests, and the gateway has no signing key. Set INNGEST_DEV=1 in the app, "
+               "or give "
                "the gateway the app's key.";
     else if (out->http_status == 401)
         text = "The app refuses the gateway's signature: it has another signing key, or its clock differs by more than five minutes.";
     else if (out->http_status == 500)
-        text = "The app is in production mode without a signing key, or fails at start: set INNGEST_DEV=1 or INNGEST_SIGNING_KEY in the app.";
+        text =
+            "The app is in production mode without a signing key, or fails at start: set INNGEST_DEV=1 or INNGEST_SIGNING_KEY in the app.";
     else if (is_dev && out->has_mode && out->is_mode_cloud)
         text = "The app is in production mode, the gateway in dev mode: set INNGEST_DEV=1 in the app.";
     else if (!is_dev && out->has_mode && !out->is_mode_cloud)
-        text = "The app is in dev mode, the gateway in production mode: the app does not verify who calls it. Set INNGEST_DEV=0 in the app.";
+        text =
+            "The app is in dev mode, the gateway in production mode: the app does not verify who calls it. Set INNGEST_DEV=0 in the app.";
     out->text = sg_arena_copy(arena, sg_str_from(text));
     return out->text.ptr == NULL ? SG_NO_MEMORY : SG_OK;
 }

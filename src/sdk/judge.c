@@ -1,9 +1,10 @@
 /*
  * What the answer to a sync PUT means.
  *
- * The model. A sync succeeds in one of two ways: the answer itself is the registration (in-band), or the app has posted one to us while the PUT was
- * open. Everything else is a failure with a code of the protocol and a sentence that says which side is in which mode, who refused what, and the setting
- * that changes it. Users who read it should not have to read source code (reference/11 §1).
+ * The model. A sync succeeds in one of two ways: the answer itself is the registration (in-band), or the app has posted one to
+ * us while the PUT was open. Everything else is a failure with a code of the protocol and a sentence that says which side is in
+ * which mode, who refused what, and the setting that changes it. Users who read it should not have to read source code
+ * (reference/11 §1).
  *
  * In particular a 200 proves nothing: an SDK that was configured for another server has registered there and says so with the same words.
  */
@@ -59,7 +60,8 @@ static bool judge_failure(const struct sg_put_result *result, struct sg_arena *a
     struct sg_str detail = quotable(result->failure_detail);
     if (result->is_tls)
         return fail(verdict, "unsupported_protocol",
-                    sg_arena_printf(arena, "The app could not be reached over TLS: %.*s. If it speaks plain HTTP, register its URL with http://.",
+                    sg_arena_printf(arena,
+                                    "The app could not be reached over TLS: %.*s. If it speaks plain HTTP, register its URL with http://.",
                                     SG_FMT(detail)));
     return fail(verdict, "unreachable",
                 sg_arena_printf(arena, "The app could not be reached: %.*s. Is it running, and is this its address?", SG_FMT(detail)));
@@ -69,22 +71,24 @@ static bool judge_failure(const struct sg_put_result *result, struct sg_arena *a
 static bool judge_kind_mismatch(const struct sg_put_result *result, struct sg_str words, struct sg_arena *arena, struct sg_verdict *verdict)
 {
     bool is_dev = strcmp(result->server_kind, "dev") == 0;
-    return fail(verdict, "server_kind_mismatch",
-                is_dev ? sg_arena_printf(arena,
-                                         "The app answered \"%.*s\": this gateway runs in dev mode, the app in production mode (it registers with a production "
-                                         "server). Set INNGEST_DEV=%s in the app.",
-                                         SG_FMT(words), result->base_url)
-                       : sg_arena_printf(arena,
-                                         "The app answered \"%.*s\": this gateway runs in production mode, the app in dev mode. Set INNGEST_DEV=0, "
-                                         "INNGEST_BASE_URL=%s and INNGEST_SIGNING_KEY in the app.",
-                                         SG_FMT(words), result->base_url));
+    return fail(
+        verdict, "server_kind_mismatch",
+        is_dev ? sg_arena_printf(
+                     arena,
+                     "The app answered \"%.*s\": this gateway runs in dev mode, the app in production mode (it registers with a production "
+                     "server). Set INNGEST_DEV=%s in the app.",
+                     SG_FMT(words), result->base_url)
+               : sg_arena_printf(arena,
+                                 "The app answered \"%.*s\": this gateway runs in production mode, the app in dev mode. Set INNGEST_DEV=0, "
+                                 "INNGEST_BASE_URL=%s and INNGEST_SIGNING_KEY in the app.",
+                                 SG_FMT(words), result->base_url));
 }
 
 static bool judge_unauthorized(const struct sg_put_result *result, struct sg_arena *arena, struct sg_verdict *verdict)
 {
     struct sg_str sentence;
-    if (!sg_explain_signature("sync", result->key_fingerprint, result->sent_bytes, result->headers.values[SG_HEADER_DATE], result->wall_now_ms,
-                              arena, &sentence))
+    if (!sg_explain_signature("sync", result->key_fingerprint, result->sent_bytes, result->headers.values[SG_HEADER_DATE],
+                              result->wall_now_ms, arena, &sentence))
         return false;
     return fail(verdict, "unauthorized", sentence);
 }
@@ -92,19 +96,23 @@ static bool judge_unauthorized(const struct sg_put_result *result, struct sg_are
 static bool judge_500(const struct sg_put_result *result, struct sg_str words, struct sg_arena *arena, struct sg_verdict *verdict)
 {
     if (sg_json_str_eq(sg_json_get(result->body, SG_STR("code")), SG_STR("internal_server_error")))
-        return fail(verdict, "internal_server_error",
-                    sg_arena_printf(arena,
-                                    "The app is in production mode and has no signing key, so it answers nothing. For development set INNGEST_DEV=%s in the "
-                                    "app; in production set INNGEST_SIGNING_KEY to the gateway's key.",
-                                    result->base_url));
+        return fail(
+            verdict, "internal_server_error",
+            sg_arena_printf(
+                arena,
+                "The app is in production mode and has no signing key, so it answers nothing. For development set INNGEST_DEV=%s in the "
+                "app; in production set INNGEST_SIGNING_KEY to the gateway's key.",
+                result->base_url));
     if (contains(words, "Invalid signature"))
         return judge_unauthorized(result, arena, verdict);
     if (contains(words, "Failed to register"))
-        return fail(verdict, "internal_server_error",
-                    sg_arena_printf(arena,
-                                    "The app could not register: \"%.*s\". It tried a server that it cannot reach: set INNGEST_BASE_URL=%s in the app (in dev "
-                                    "mode: INNGEST_DEV=%s).",
-                                    SG_FMT(words), result->base_url, result->base_url));
+        return fail(
+            verdict, "internal_server_error",
+            sg_arena_printf(
+                arena,
+                "The app could not register: \"%.*s\". It tried a server that it cannot reach: set INNGEST_BASE_URL=%s in the app (in dev "
+                "mode: INNGEST_DEV=%s).",
+                SG_FMT(words), result->base_url, result->base_url));
     return fail(verdict, "internal_server_error", sg_arena_printf(arena, "The app answered HTTP 500: %.*s", SG_FMT(words)));
 }
 
@@ -123,13 +131,16 @@ static bool judge_status(const struct sg_put_result *result, struct sg_str words
     case 401:
         return judge_unauthorized(result, arena, verdict);
     case 403:
-        return fail(verdict, "forbidden", sg_arena_printf(arena, "The app, or something in front of it, answered HTTP 403: %.*s", SG_FMT(words)));
+        return fail(verdict, "forbidden",
+                    sg_arena_printf(arena, "The app, or something in front of it, answered HTTP 403: %.*s", SG_FMT(words)));
     case 404:
-        return fail(verdict, "url_not_found",
-                    sg_arena_printf(arena, "Nothing is served at this path (HTTP 404). The usual one is /api/inngest; a trailing slash matters."));
+        return fail(
+            verdict, "url_not_found",
+            sg_arena_printf(arena, "Nothing is served at this path (HTTP 404). The usual one is /api/inngest; a trailing slash matters."));
     case 405:
-        return fail(verdict, "method_not_allowed",
-                    sg_arena_printf(arena, "The app does not take PUT at this path (HTTP 405): pass PUT, GET and POST on to the SDK's handler."));
+        return fail(
+            verdict, "method_not_allowed",
+            sg_arena_printf(arena, "The app does not take PUT at this path (HTTP 405): pass PUT, GET and POST on to the SDK's handler."));
     case 500:
         return judge_500(result, words, arena, verdict);
     default:
@@ -144,15 +155,19 @@ static bool judge_success(const struct sg_put_result *result, struct sg_arena *a
         return fail(verdict, "not_sdk",
                     sg_arena_printf(arena, "Something answered HTTP %d, but not an Inngest SDK: is the path right?", result->http_status));
     bool is_dev = strcmp(result->server_kind, "dev") == 0;
-    return fail(verdict, "registered_elsewhere",
-                is_dev ? sg_arena_printf(arena,
-                                         "The app says that it has registered, but not here: it is set to another server. Set INNGEST_DEV=%s in the app (in a "
-                                         "Worker also in the client: new Inngest({ baseUrl: \"%s\" })).",
-                                         result->base_url, result->base_url)
-                       : sg_arena_printf(arena,
-                                         "The app says that it has registered, but not here: it is set to another server. Set INNGEST_BASE_URL=%s in the app (in "
-                                         "a Worker also in the client: new Inngest({ baseUrl: \"%s\" })).",
-                                         result->base_url, result->base_url));
+    return fail(
+        verdict, "registered_elsewhere",
+        is_dev
+            ? sg_arena_printf(
+                  arena,
+                  "The app says that it has registered, but not here: it is set to another server. Set INNGEST_DEV=%s in the app (in a "
+                  "Worker also in the client: new Inngest({ baseUrl: \"%s\" })).",
+                  result->base_url, result->base_url)
+            : sg_arena_printf(
+                  arena,
+                  "The app says that it has registered, but not here: it is set to another server. Set INNGEST_BASE_URL=%s in the app (in "
+                  "a Worker also in the client: new Inngest({ baseUrl: \"%s\" })).",
+                  result->base_url, result->base_url));
 }
 
 bool sg_put_judge(const struct sg_put_result *result, bool is_in_band, struct sg_arena *arena, struct sg_verdict *verdict)

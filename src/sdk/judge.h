@@ -7,19 +7,19 @@
 struct sg_put_result {
     /* a failed exchange */
     bool is_failed;
-    bool is_tls;                  /* the failure was one of TLS */
+    bool is_tls; /* the failure was one of TLS */
     struct sg_str failure_detail;
     /* else what came */
     int http_status;
     struct sg_headers headers;
     struct sg_str body;
     /* what was known */
-    bool has_registered;          /* a registration of this app arrived during the call */
-    const char *key_fingerprint;  /* NULL: the PUT was not signed */
+    bool has_registered;         /* a registration of this app arrived during the call */
+    const char *key_fingerprint; /* NULL: the PUT was not signed */
     int64_t sent_bytes;
     int64_t wall_now_ms;
     const char *server_kind;
-    const char *base_url;         /* of the gateway */
+    const char *base_url; /* of the gateway */
 };
 
 enum sg_put_next {
@@ -31,7 +31,7 @@ enum sg_put_next {
 
 struct sg_verdict {
     enum sg_put_next next;
-    const char *code;    /* "unreachable", "unauthorized", ... */
+    const char *code; /* "unreachable", "unauthorized", ... */
     struct sg_str text;
 };
 

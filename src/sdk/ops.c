@@ -1,9 +1,9 @@
 /*
  * Op lists: what an SDK reports in a 206 answer or a checkpoint.
  *
- * The model. The bytes are made canonical once and kept whole in the arena; an op is a handful of substrings of that text. Each op is read in one
- * pass over its members: real answers carry many that mean nothing to us (reference/02 §1: v4 sends its internal record), and an op's output may
- * be megabytes, so nothing is scanned twice.
+ * The model. The bytes are made canonical once and kept whole in the arena; an op is a handful of substrings of that text. Each
+ * op is read in one pass over its members: real answers carry many that mean nothing to us (reference/02 §1: v4 sends its
+ * internal record), and an op's output may be megabytes, so nothing is scanned twice.
  *
  * A list is taken or refused as a whole: one op that we do not understand makes the answer an error, because a step that was silently left
  * out would be waited for for ever.
@@ -107,10 +107,10 @@ static void members_collect(struct sg_str object, struct op_members *members)
         struct sg_str key;
         struct sg_str *slot;
     } known[] = {
-        {SG_STR("\"op\""), &members->op},         {SG_STR("\"id\""), &members->id},
-        {SG_STR("\"name\""), &members->name},     {SG_STR("\"displayName\""), &members->display_name},
-        {SG_STR("\"opts\""), &members->opts},     {SG_STR("\"data\""), &members->data},
-        {SG_STR("\"error\""), &members->error},   {SG_STR("\"timing\""), &members->timing},
+        {SG_STR("\"op\""), &members->op},       {SG_STR("\"id\""), &members->id},
+        {SG_STR("\"name\""), &members->name},   {SG_STR("\"displayName\""), &members->display_name},
+        {SG_STR("\"opts\""), &members->opts},   {SG_STR("\"data\""), &members->data},
+        {SG_STR("\"error\""), &members->error}, {SG_STR("\"timing\""), &members->timing},
     };
     struct sg_json_iter iter = sg_json_iter(object);
     struct sg_str key;
@@ -149,12 +149,13 @@ static enum sg_status read_identity(const struct op_members *members, size_t ind
     struct sg_str code;
     enum sg_json_kind code_kind = sg_json_kind_of(members->op);
     if (code_kind != SG_JSON_ABSENT && code_kind != SG_JSON_NULL && code_kind != SG_JSON_STRING)
-        return sg_error_set(error, SG_BAD_RESPONSE, "error reading op %zu: `op` must be a string, got %s", index, sg_json_kind_name(code_kind));
+        return sg_error_set(error, SG_BAD_RESPONSE, "error reading op %zu: `op` must be a string, got %s", index,
+                            sg_json_kind_name(code_kind));
     if (read_text(members->op, arena, &code) != SG_OK)
         return sg_error_set(error, SG_NO_MEMORY, "out of memory");
     if (!sg_opcode_parse(code, &op->code))
-        return sg_error_set(error, SG_BAD_RESPONSE, "error reading op %zu: unknown opcode \"%.*s\"", index, (int)(code.len > 64 ? 64 : code.len),
-                            code.ptr);
+        return sg_error_set(error, SG_BAD_RESPONSE, "error reading op %zu: unknown opcode \"%.*s\"", index,
+                            (int)(code.len > 64 ? 64 : code.len), code.ptr);
 
     enum sg_json_kind id_kind = sg_json_kind_of(members->id);
     if (id_kind != SG_JSON_ABSENT && id_kind != SG_JSON_NULL && id_kind != SG_JSON_STRING)
@@ -215,14 +216,16 @@ static enum sg_status op_read(struct sg_str object, size_t index, struct sg_aren
         return status;
 
     op->data = members.data.len > 0 ? members.data : SG_STR("null");
-    if (op->data.len + MEMO_WRAPPER_BYTES > SG_LIMIT_STEP_OUTPUT_BYTES || members.error.len + MEMO_WRAPPER_BYTES > SG_LIMIT_STEP_OUTPUT_BYTES)
+    if (op->data.len + MEMO_WRAPPER_BYTES > SG_LIMIT_STEP_OUTPUT_BYTES ||
+        members.error.len + MEMO_WRAPPER_BYTES > SG_LIMIT_STEP_OUTPUT_BYTES)
         return sg_error_set(error, SG_BAD_RESPONSE,
-                            "error validating generator opcode %.*s: step output size is greater than the limit of %d bytes", SG_FMT(op->id),
-                            SG_LIMIT_STEP_OUTPUT_BYTES);
+                            "error validating generator opcode %.*s: step output size is greater than the limit of %d bytes",
+                            SG_FMT(op->id), SG_LIMIT_STEP_OUTPUT_BYTES);
 
     if (op->code == SG_OP_STEP_ERROR || op->code == SG_OP_STEP_FAILED) {
         if (sg_json_kind_of(members.error) != SG_JSON_OBJECT)
-            return sg_error_set(error, SG_BAD_RESPONSE, "error reading op %zu: %s without an `error` object", index, sg_opcode_name(op->code));
+            return sg_error_set(error, SG_BAD_RESPONSE, "error reading op %zu: %s without an `error` object", index,
+                                sg_opcode_name(op->code));
         op->error = sg_ops_error_object(members.error, arena);
         if (op->error.ptr == NULL)
             return sg_error_set(error, SG_NO_MEMORY, "out of memory");
@@ -287,7 +290,8 @@ static void write_member(struct sg_buf *out, struct sg_str key, struct sg_str va
 }
 
 /* Writes the made member if `next` (NULL: the end) comes behind it in canonical order. */
-static void write_made(struct sg_buf *out, struct sg_str name, struct sg_str value, const struct sg_str *next, bool *is_done, bool *is_first)
+static void write_made(struct sg_buf *out, struct sg_str name, struct sg_str value, const struct sg_str *next, bool *is_done,
+                       bool *is_first)
 {
     if (*is_done || (next != NULL && sg_json_key_cmp(*next, name) < 0))
         return;

@@ -1,9 +1,9 @@
 /*
  * Places: the URLs that a sync knows.
  *
- * The model. A place is an address and the history of our tries at it; an app is a name. Which app answers at which place is learned when it registers
- * while a PUT to the place is open. Most apps announce the very URL that was asked; one behind a proxy announces what it sees, and then path, host and
- * port tell which open PUT it belongs to, if only one fits best.
+ * The model. A place is an address and the history of our tries at it; an app is a name. Which app answers at which place is
+ * learned when it registers while a PUT to the place is open. Most apps announce the very URL that was asked; one behind a
+ * proxy announces what it sees, and then path, host and port tell which open PUT it belongs to, if only one fits best.
  */
 #include "sdk/place.h"
 
@@ -15,7 +15,7 @@
 #define SCORE_PATH 4
 #define SCORE_HOST 2
 #define SCORE_PORT 1
-#define SCORE_MIN  3 /* the path, or host and port */
+#define SCORE_MIN 3 /* the path, or host and port */
 
 struct sg_place *sg_place_create(struct sg_str url, enum sg_place_source source)
 {

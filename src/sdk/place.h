@@ -13,12 +13,12 @@ struct sg_place {
     enum sg_place_source source;
     bool is_tried;
     bool is_ok;
-    bool is_due;        /* somebody asked for a sync now */
-    bool is_flying;     /* a PUT is open */
+    bool is_due;         /* somebody asked for a sync now */
+    bool is_flying;      /* a PUT is open */
     bool has_registered; /* during that PUT an app registered */
-    bool has_row;       /* an app with this URL is in the store */
-    bool is_row_bad;    /* with an error */
-    bool is_seen;       /* scratch: whether the row was there in this round */
+    bool has_row;        /* an app with this URL is in the store */
+    bool is_row_bad;     /* with an error */
+    bool is_seen;        /* scratch: whether the row was there in this round */
     struct sg_buf app_name;
     struct sg_buf announced_url;
     const char *code;
@@ -34,8 +34,8 @@ bool sg_place_set(struct sg_buf *text, struct sg_str value);
 
 struct sg_place *sg_place_find(const struct sg_list *places, struct sg_str url);
 /*
- * The open PUT that an app which announces this URL belongs to: the same URL, else the one that shares the path or the host and fits better than all
- * others (the app may be behind a proxy and see another host). NULL if that is not clear.
+ * The open PUT that an app which announces this URL belongs to: the same URL, else the one that shares the path or the host and
+ * fits better than all others (the app may be behind a proxy and see another host). NULL if that is not clear.
  */
 struct sg_place *sg_place_match(const struct sg_list *places, struct sg_str announced_url);
 /* For the visitor of sg_sync_visit. */

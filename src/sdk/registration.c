@@ -1,12 +1,12 @@
 /*
  * Registrations: what an SDK posts to /fn/register, or answers to an in-band sync.
  *
- * The model. Both forms are read into the same fields, then everything is the same: the URL is normalised (or replaced by the one that the operator
- * configured), each function is validated, and a checksum over what counts tells whether anything changed. Keys of the top level are matched without
- * regard to case (the Python SDK sends `appname`); unknown ones are ignored.
+ * The model. Both forms are read into the same fields, then everything is the same: the URL is normalised (or replaced by the
+ * one that the operator configured), each function is validated, and a checksum over what counts tells whether anything
+ * changed. Keys of the top level are matched without regard to case (the Python SDK sends `appname`); unknown ones are ignored.
  *
- * What never counts for the checksum: telemetry, `deployId`, `hash`, and whether the sync was in-band. An app that is polled every five seconds must
- * not look new each time.
+ * What never counts for the checksum: telemetry, `deployId`, `hash`, and whether the sync was in-band. An app that is polled
+ * every five seconds must not look new each time.
  */
 #include "sdk/registration.h"
 
@@ -38,16 +38,23 @@ struct field_name {
 };
 
 static const struct field_name posted[] = {
-    {"appName", offsetof(struct fields, app_name)},     {"url", offsetof(struct fields, url)},
-    {"sdk", offsetof(struct fields, sdk)},              {"framework", offsetof(struct fields, framework)},
-    {"appVersion", offsetof(struct fields, app_version)}, {"functions", offsetof(struct fields, functions)},
+    {"appName", offsetof(struct fields, app_name)},
+    {"url", offsetof(struct fields, url)},
+    {"sdk", offsetof(struct fields, sdk)},
+    {"framework", offsetof(struct fields, framework)},
+    {"appVersion", offsetof(struct fields, app_version)},
+    {"functions", offsetof(struct fields, functions)},
 };
 
 static const struct field_name in_band[] = {
-    {"app_id", offsetof(struct fields, app_name)},        {"url", offsetof(struct fields, url)},
-    {"sdk", offsetof(struct fields, sdk)},                {"framework", offsetof(struct fields, framework)},
-    {"appVersion", offsetof(struct fields, app_version)}, {"functions", offsetof(struct fields, functions)},
-    {"sdk_language", offsetof(struct fields, sdk_language)}, {"sdk_version", offsetof(struct fields, sdk_version)},
+    {"app_id", offsetof(struct fields, app_name)},
+    {"url", offsetof(struct fields, url)},
+    {"sdk", offsetof(struct fields, sdk)},
+    {"framework", offsetof(struct fields, framework)},
+    {"appVersion", offsetof(struct fields, app_version)},
+    {"functions", offsetof(struct fields, functions)},
+    {"sdk_language", offsetof(struct fields, sdk_language)},
+    {"sdk_version", offsetof(struct fields, sdk_version)},
 };
 
 struct sg_id sg_app_id(struct sg_str app_name)
@@ -311,10 +318,11 @@ static enum sg_status finish(const struct fields *fields, const struct sg_regist
     if (out->app_name.len == 0)
         return sg_error_set(error, SG_INVALID_CONFIG, "App ID required");
     if (out->app_name.len > LIMIT_APP_NAME_BYTES)
-        return sg_error_set(error, SG_INVALID_ARGUMENT, "Invalid request: `appName` has %zu bytes; at most %d are allowed", out->app_name.len,
-                            LIMIT_APP_NAME_BYTES);
+        return sg_error_set(error, SG_INVALID_ARGUMENT, "Invalid request: `appName` has %zu bytes; at most %d are allowed",
+                            out->app_name.len, LIMIT_APP_NAME_BYTES);
     if (url.len > SG_LIMIT_URL_BYTES)
-        return sg_error_set(error, SG_INVALID_ARGUMENT, "Invalid request: `url` has %zu bytes; at most %d are allowed", url.len, SG_LIMIT_URL_BYTES);
+        return sg_error_set(error, SG_INVALID_ARGUMENT, "Invalid request: `url` has %zu bytes; at most %d are allowed", url.len,
+                            SG_LIMIT_URL_BYTES);
     if (decide_url(url, options, arena, out, report, &configured) != SG_OK)
         return no_memory(error);
     status = read_functions(fields->functions, configured, arena, out, report, error);

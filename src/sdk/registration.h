@@ -12,8 +12,9 @@
 
 struct sg_registration_options {
     /*
-     * Asked once: whether the operator has configured another URL for this app than the one it announces; then that one is where calls go (reference/11,
-     * configured_url_wins_over_announced_url). NULL: never. `*configured` is copied into the arena given.
+     * Asked once: whether the operator has configured another URL for this app than the one it announces; then that one is
+     * where calls go (reference/11, configured_url_wins_over_announced_url). NULL: never. `*configured` is copied into the
+     * arena given.
      */
     bool (*configured_url)(void *context, struct sg_str app_name, struct sg_str announced_url, struct sg_arena *arena,
                            struct sg_str *configured);

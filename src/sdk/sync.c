@@ -1,14 +1,17 @@
 /*
  * Sync: finding apps and getting them registered.
  *
- * The model. One thread goes its rounds. A round reads which apps the store has, decides which places are due (all of them when polling, else those that
- * somebody asked for or that are in error), sends their PUTs, many at a time, and acts on each verdict: applies the registration that came
- * in-band, asks again out of band, or writes down in words why it failed. If there is no app at all yet, it looks for some.
+ * The model. One thread goes its rounds. A round reads which apps the store has, decides which places are due (all of them when
+ * polling, else those that somebody asked for or that are in error), sends their PUTs, many at a time, and acts on each
+ * verdict: applies the registration that came in-band, asks again out of band, or writes down in words why it failed. If there
+ * is no app at all yet, it looks for some.
  *
- * The places are shared with other threads under one lock, which is never held over anything that takes time. Only this thread removes a place.
+ * The places are shared with other threads under one lock, which is never held over anything that takes time. Only this thread
+ * removes a place.
  *
- * What a failure may do: it is shown at the place, and told to the engine (once, not each round) if an app with this very URL is registered. A
- * configured address that does not work never harms an app that registered itself under another one (reference/11, failed_poll_...).
+ * What a failure may do: it is shown at the place, and told to the engine (once, not each round) if an app with this very URL
+ * is registered. A configured address that does not work never harms an app that registered itself under another one
+ * (reference/11, failed_poll_...).
  *
  * What it never does: open a connection that nobody asked for when discovery is off.
  */
@@ -27,13 +30,13 @@
 #include "sdk/sync_put.h"
 #include "sdk/url.h"
 
-#define SYNC_MAGIC            0x73796e63u
-#define POLL_INTERVAL_MS      5000  /* reference/01 §4.9 */
-#define PUT_TIMEOUT_MS        10000 /* reference/01 §4.1 */
-#define PUTS_AT_ONCE          32    /* ours */
-#define APPS_MAX              1000  /* ours: apps that a round looks at */
-#define PROBLEMS_SHOWN        5     /* of a refused registration */
-#define NOTE_LATE_MS          200   /* ours: a registration's note comes before its reply; this covers a busy machine */
+#define SYNC_MAGIC 0x73796e63u
+#define POLL_INTERVAL_MS 5000 /* reference/01 §4.9 */
+#define PUT_TIMEOUT_MS 10000  /* reference/01 §4.1 */
+#define PUTS_AT_ONCE 32       /* ours */
+#define APPS_MAX 1000         /* ours: apps that a round looks at */
+#define PROBLEMS_SHOWN 5      /* of a refused registration */
+#define NOTE_LATE_MS 200      /* ours: a registration's note comes before its reply; this covers a busy machine */
 
 struct sg_sync {
     uint32_t magic;
@@ -55,9 +58,9 @@ struct sg_sync {
     atomic_bool is_stopped;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool is_woken;          /* under the lock */
-    bool is_poll_asked;     /* under the lock */
-    struct sg_list places;  /* under the lock */
+    bool is_woken;         /* under the lock */
+    bool is_poll_asked;    /* under the lock */
+    struct sg_list places; /* under the lock */
     size_t place_count;
 };
 
@@ -133,9 +136,9 @@ static enum sg_status copy_options(struct sg_sync *sync, const struct sg_sync_op
     return SG_OK;
 }
 
-enum sg_status sg_sync_create(const struct sg_sync_options *options, struct sg_sync **out, struct sg_error *error)
+enum sg_status sg_sync_create(const struct sg_sync_options *options, struct sg_sync **sync_out, struct sg_error *error)
 {
-    *out = NULL;
+    *sync_out = NULL;
     enum sg_status status = sg_http_global_init(error);
     if (status != SG_OK)
         return status;
@@ -167,7 +170,7 @@ enum sg_status sg_sync_create(const struct sg_sync_options *options, struct sg_s
         sg_sync_free(sync);
         return status;
     }
-    *out = sync;
+    *sync_out = sync;
     return SG_OK;
 }
 
@@ -269,7 +272,8 @@ enum sg_status sg_sync_request(struct sg_sync *sync, struct sg_str url, struct s
     if (normal.is_failed) {
         status = sg_error_set(error, SG_NO_MEMORY, "out of memory");
     } else if (!sg_url_parse(sg_buf_str(&normal), &parts) || !sg_url_is_http(&parts)) {
-        status = sg_error_set(error, SG_INVALID_ARGUMENT, "`url` is not an http or https URL: %.*s", (int)(url.len > 200 ? 200 : url.len), url.ptr);
+        status = sg_error_set(error, SG_INVALID_ARGUMENT, "`url` is not an http or https URL: %.*s", (int)(url.len > 200 ? 200 : url.len),
+                              url.ptr);
     } else {
         pthread_mutex_lock(&sync->lock);
         struct sg_place *place = place_get(sync, sg_buf_str(&normal), SG_PLACE_REQUESTED);
@@ -431,7 +435,8 @@ struct override {
 };
 
 /* The URL that was asked, if the operator configured it; else as for any registration. */
-static bool override_url(void *context, struct sg_str app_name, struct sg_str announced_url, struct sg_arena *arena, struct sg_str *configured)
+static bool override_url(void *context, struct sg_str app_name, struct sg_str announced_url, struct sg_arena *arena,
+                         struct sg_str *configured)
 {
     const struct override *override = context;
     if (override->place->source != SG_PLACE_CONFIGURED)
@@ -631,7 +636,8 @@ static void forget_discovered(struct sg_sync *sync)
     for (struct sg_list_node *node = sync->places.first; node != NULL; node = next) {
         next = node->next;
         struct sg_place *place = SG_CONTAINER_OF(node, struct sg_place, in_sync);
-        if (place->source == SG_PLACE_DISCOVERED && place->is_tried && !place->is_ok && !place->has_row && strcmp(place->code, "unreachable") == 0)
+        if (place->source == SG_PLACE_DISCOVERED && place->is_tried && !place->is_ok && !place->has_row &&
+            strcmp(place->code, "unreachable") == 0)
             place_remove(sync, place);
     }
     pthread_mutex_unlock(&sync->lock);

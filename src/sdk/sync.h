@@ -1,8 +1,9 @@
 /*
  * Sync: finding apps and getting them registered (reference/01 §4.8, §4.9, §5.4).
  *
- * One thread. It knows places (URLs): those the operator configured, those that apps registered themselves with, those it discovered. To each it
- * sends PUT, in-band first, then out of band, and keeps the last result in words that name cause and remedy.
+ * One thread. It knows places (URLs): those the operator configured, those that apps registered themselves with, those it
+ * discovered. To each it sends PUT, in-band first, then out of band, and keeps the last result in words that name cause and
+ * remedy.
  */
 #ifndef STEPGATE_SDK_SYNC_H
 #define STEPGATE_SDK_SYNC_H
@@ -18,28 +19,28 @@ struct sg_sync_options {
     struct sg_poster poster;           /* SG_MESSAGE_REGISTER, SG_MESSAGE_SYNC_FAILED */
     const struct sg_signing_key *keys; /* PUTs are signed with the first; copied */
     size_t key_count;
-    const char *server_kind;           /* "dev" or "cloud" */
-    const char *base_url;              /* of this gateway, e.g. "http://localhost:8288": named in remedies */
-    const struct sg_str *urls;         /* configured (-u); copied, normalised */
+    const char *server_kind;   /* "dev" or "cloud" */
+    const char *base_url;      /* of this gateway, e.g. "http://localhost:8288": named in remedies */
+    const struct sg_str *urls; /* configured (-u); copied, normalised */
     size_t url_count;
-    bool polls;                        /* PUT every known app at each interval; otherwise only those in error */
-    bool discovers;                    /* look for apps on the usual local ports until there is one */
-    int port_extra;                    /* $PORT, also looked at; 0: none */
-    int port_own;                      /* of this gateway: not looked at; 0: none */
-    const int *discovery_ports;        /* instead of the usual ones, for tests; NULL: the usual ones. Must outlive the sync */
+    bool polls;                 /* PUT every known app at each interval; otherwise only those in error */
+    bool discovers;             /* look for apps on the usual local ports until there is one */
+    int port_extra;             /* $PORT, also looked at; 0: none */
+    int port_own;               /* of this gateway: not looked at; 0: none */
+    const int *discovery_ports; /* instead of the usual ones, for tests; NULL: the usual ones. Must outlive the sync */
     size_t discovery_port_count;
-    int64_t poll_interval_ms;          /* 0: 5 s */
-    int64_t timeout_ms;                /* of one request; 0: 10 s */
+    int64_t poll_interval_ms; /* 0: 5 s */
+    int64_t timeout_ms;       /* of one request; 0: 10 s */
 };
 
 /* Starts the thread, which begins with the configured URLs at once. sg_sync_free when done. */
-enum sg_status sg_sync_create(const struct sg_sync_options *options, struct sg_sync **sync, struct sg_error *error);
+enum sg_status sg_sync_create(const struct sg_sync_options *options, struct sg_sync **sync_out, struct sg_error *error);
 /* Ends the thread; a request in flight is cut. NULL is fine. */
 void sg_sync_free(struct sg_sync *sync);
 
 /*
- * To be called by the server for each registration that an app posted and that was accepted, before the app gets its reply. Any thread, never blocks.
- * Tells the open PUT that its app has registered here.
+ * To be called by the server for each registration that an app posted and that was accepted, before the app gets its reply. Any
+ * thread, never blocks. Tells the open PUT that its app has registered here.
  */
 void sg_sync_note_registration(struct sg_sync *sync, struct sg_str app_name, struct sg_str announced_url);
 
@@ -59,12 +60,12 @@ struct sg_sync_place {
     struct sg_str url;
     enum sg_place_source source;
     bool is_tried;
-    bool is_ok;               /* the last try */
-    struct sg_str app_name;   /* that registered through it; empty: none so far */
+    bool is_ok;                  /* the last try */
+    struct sg_str app_name;      /* that registered through it; empty: none so far */
     struct sg_str announced_url; /* that the app itself names, if it is another */
-    struct sg_str code;       /* "unreachable", "unauthorized", ... of the last failure */
-    struct sg_str text;       /* the last failure: what the app said, which side, what to do */
-    int64_t tried_at_ms;      /* wall clock */
+    struct sg_str code;          /* "unreachable", "unauthorized", ... of the last failure */
+    struct sg_str text;          /* the last failure: what the app said, which side, what to do */
+    int64_t tried_at_ms;         /* wall clock */
 };
 /* Calls `visit` for each place under a lock: it must be quick and not call back. */
 void sg_sync_visit(struct sg_sync *sync, void (*visit)(void *context, const struct sg_sync_place *place), void *context);

@@ -1,8 +1,9 @@
 /*
  * One PUT to a place.
  *
- * The model. The request is the same for every app: our idea of its URL, signed if there is a key, asking for an in-band answer. What comes back is judged
- * (judge.c); if it holds the registration itself, that becomes a message to the engine, and we wait for the commit like any client.
+ * The model. The request is the same for every app: our idea of its URL, signed if there is a key, asking for an in-band
+ * answer. What comes back is judged (judge.c); if it holds the registration itself, that becomes a message to the engine, and
+ * we wait for the commit like any client.
  */
 #include "sdk/sync_put.h"
 

@@ -31,8 +31,8 @@ enum sg_status sg_put_prepare(struct sg_put *put, const struct sg_put_context *c
 bool sg_put_conclude(struct sg_put *put, const struct sg_put_context *context, CURLcode code, bool has_registered);
 
 /*
- * Posts a message and waits for its reply. SG_SHUTTING_DOWN also if `is_stopped` becomes true (checked every 100 ms). The message is the poster's, or
- * freed.
+ * Posts a message and waits for its reply. SG_SHUTTING_DOWN also if `is_stopped` becomes true (checked every 100 ms). The
+ * message is the poster's, or freed.
  */
 enum sg_status sg_post_and_wait(const struct sg_poster *poster, struct sg_message *message, const atomic_bool *is_stopped,
                                 struct sg_reply *reply);

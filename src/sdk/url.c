@@ -1,9 +1,10 @@
 /*
  * URLs as the protocol treats them.
  *
- * The model. A URL is cut into substrings and put together again; only the query is taken apart further, into decoded pairs, because the
- * protocol wants it sorted by key and re-encoded as a form (`+` for a space): that is how the registered URL, the one with another `stepId`,
- * and the one after a redirect stay comparable (reference/01 §4.5, §7.1). Pairs with the same key keep their order.
+ * The model. A URL is cut into substrings and put together again; only the query is taken apart further, into decoded pairs,
+ * because the protocol wants it sorted by key and re-encoded as a form (`+` for a space): that is how the registered URL, the
+ * one with another `stepId`, and the one after a redirect stay comparable (reference/01 §4.5, §7.1). Pairs with the same key
+ * keep their order.
  *
  * What cannot be parsed is left as it is, so that the user reads in the error what was written in the configuration.
  *

@@ -26,8 +26,9 @@ bool sg_url_parse(struct sg_str text, struct sg_url *url);
 bool sg_url_is_http(const struct sg_url *url);
 
 /*
- * The normalised form: without `deployId` and `probe`, query sorted by key and re-encoded, default ports dropped, 127.0.0.1 and 0.0.0.0 with a port
- * become localhost, scheme and host in lower case, no fragment. What cannot be parsed stays as it is. Appends to `out`.
+ * The normalised form: without `deployId` and `probe`, query sorted by key and re-encoded, default ports dropped, 127.0.0.1 and
+ * 0.0.0.0 with a port become localhost, scheme and host in lower case, no fragment. What cannot be parsed stays as it is.
+ * Appends to `out`.
  */
 void sg_url_normalise(struct sg_str text, struct sg_buf *out);
 /* The same with `http://` in front if the text has no scheme: for URLs that people type. */
@@ -40,8 +41,8 @@ void sg_url_query_set(struct sg_str text, struct sg_str key, struct sg_str value
 /* `target` with every query parameter of `original` that it does not have itself (redirects, reference/01 §7.9). Appends to `out`. */
 void sg_url_query_merge(struct sg_str target, struct sg_str original, struct sg_buf *out);
 /*
- * `text` moved to another place: scheme, host, port and path of `base`, the query of both (the one of `text` wins). For apps that announce another
- * address than the one the operator configured. Appends to `out`.
+ * `text` moved to another place: scheme, host, port and path of `base`, the query of both (the one of `text` wins). For apps
+ * that announce another address than the one the operator configured. Appends to `out`.
  */
 void sg_url_rebase(struct sg_str text, struct sg_str base, struct sg_buf *out);
 /* Whether two URLs are the same once normalised; false if memory ran out. */

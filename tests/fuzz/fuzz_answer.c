@@ -1,6 +1,6 @@
 /*
- * Any bytes as an answer: the first two choose status and headers, the rest is the body. Whatever comes, the verdict is one of three and all that it
- * carries is canonical.
+ * Any bytes as an answer: the first two choose status and headers, the rest is the body. Whatever comes, the verdict is one of
+ * three and all that it carries is canonical.
  */
 #include <assert.h>
 
@@ -46,7 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_canonical(answer.output);
     check_canonical(answer.error);
     assert(answer.kind != SG_ANSWER_ERROR || sg_json_kind_of(answer.error) == SG_JSON_OBJECT);
-    assert(answer.kind != SG_ANSWER_OPS || (answer.op_count >= 1 && input.headers.values[SG_HEADER_SDK].len > 0) || input.http_status == 201);
+    assert(answer.kind != SG_ANSWER_OPS || (answer.op_count >= 1 && input.headers.values[SG_HEADER_SDK].len > 0) ||
+           input.http_status == 201);
     assert(answer.retry_after_ms == 0 ||
            (answer.retry_after_ms >= SG_LIMIT_RETRY_AFTER_MIN_MS && answer.retry_after_ms <= SG_LIMIT_RETRY_AFTER_MAX_MS));
     sg_arena_free(&arena);

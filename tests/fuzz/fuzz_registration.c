@@ -1,5 +1,6 @@
 /*
- * Any bytes as a registration, posted and in-band: refused with a message, or every function is canonical and has what the engine relies on.
+ * Any bytes as a registration, posted and in-band: refused with a message, or every function is canonical and has what the
+ * engine relies on.
  */
 #include <assert.h>
 
@@ -8,7 +9,16 @@
 
 #include "sdk/registration.h"
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    assert(sg_crypto_init(NULL) == SG_OK);
+    return 0;
+}
 
 static bool configured(void *context, struct sg_str app_name, struct sg_str announced_url, struct sg_arena *arena, struct sg_str *url)
 {

@@ -37,10 +37,10 @@ static void decode(int status, const char *const *headers, const char *body)
 }
 
 #define HEADERS(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define V4           "X-Inngest-Sdk: inngest-js:v4.24.0"
-#define V3           "x-inngest-sdk: inngest-js:v3.54.2"
-#define V2           "x-inngest-sdk: inngest-js:v2.7.2"
-#define FOREIGN      ((const char *const[]){"content-type: text/html", NULL})
+#define V4 "X-Inngest-Sdk: inngest-js:v4.24.0"
+#define V3 "x-inngest-sdk: inngest-js:v3.54.2"
+#define V2 "x-inngest-sdk: inngest-js:v2.7.2"
+#define FOREIGN ((const char *const[]){"content-type: text/html", NULL})
 
 Test(sdk_answer, ops_of_206)
 {
@@ -135,11 +135,11 @@ Test(sdk_answer, old_sdks_say_no_retry_by_the_status)
         const char *sdk;
         bool is_no_retry;
     } cases[] = {
-        {"x-inngest-sdk: inngest-js:v1.9.4", true},         {"x-inngest-sdk: inngest-js:v1.10.0", true},
-        {"x-inngest-sdk: inngest-js:v1.10.1", false},       {"x-inngest-sdk: inngest-js:v1.10.1-beta.2", true},
-        {"x-inngest-sdk: inngest-js:v2.3.9", true},         {"x-inngest-sdk: inngest-js:v2.4.0", true},
-        {"x-inngest-sdk: inngest-js:v2.4.1", false},        {"x-inngest-sdk: inngest-js:v3.0.0", false},
-        {"x-inngest-sdk: inngest-js:v2.x", false},          {"x-inngest-sdk: go:v0.1.0", false},
+        {"x-inngest-sdk: inngest-js:v1.9.4", true},   {"x-inngest-sdk: inngest-js:v1.10.0", true},
+        {"x-inngest-sdk: inngest-js:v1.10.1", false}, {"x-inngest-sdk: inngest-js:v1.10.1-beta.2", true},
+        {"x-inngest-sdk: inngest-js:v2.3.9", true},   {"x-inngest-sdk: inngest-js:v2.4.0", true},
+        {"x-inngest-sdk: inngest-js:v2.4.1", false},  {"x-inngest-sdk: inngest-js:v3.0.0", false},
+        {"x-inngest-sdk: inngest-js:v2.x", false},    {"x-inngest-sdk: go:v0.1.0", false},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         decode(400, HEADERS(cases[i].sdk), "{}");
@@ -172,7 +172,8 @@ Test(sdk_answer, a_login_page_never_finishes_a_run)
     decode(200, FOREIGN, "<html>status 200</html>");
     cr_assert(eq(int, answer.kind, SG_ANSWER_ERROR));
     cr_assert(not(answer.is_no_retry));
-    assert_text(answer.error, json("{'error':'The response did not come from an Inngest SDK','message':'<html>status 200</html>','name':'Error'}"));
+    assert_text(answer.error,
+                json("{'error':'The response did not come from an Inngest SDK','message':'<html>status 200</html>','name':'Error'}"));
     assert_text(answer.output, json("'<html>status 200</html>'"));
 }
 
@@ -243,8 +244,9 @@ Test(sdk_answer, a_streamed_result)
 
 Test(sdk_answer, streamed_ops_and_their_headers)
 {
-    decode(201, HEADERS(V4), "{\"status\":206,\"headers\":{\"X-Inngest-No-Retry\":\"false\",\"retry-after\":\"5\",\"x-inngest-req-version\":\"2\"},"
-                             "\"body\":\"[{\\\"op\\\":\\\"StepError\\\",\\\"id\\\":\\\"s\\\",\\\"error\\\":{\\\"message\\\":\\\"m\\\"}}]\"}");
+    decode(201, HEADERS(V4),
+           "{\"status\":206,\"headers\":{\"X-Inngest-No-Retry\":\"false\",\"retry-after\":\"5\",\"x-inngest-req-version\":\"2\"},"
+           "\"body\":\"[{\\\"op\\\":\\\"StepError\\\",\\\"id\\\":\\\"s\\\",\\\"error\\\":{\\\"message\\\":\\\"m\\\"}}]\"}");
     cr_assert(eq(int, answer.kind, SG_ANSWER_OPS));
     cr_assert(eq(i64, answer.retry_after_ms, 5000));
     cr_assert(not(answer.is_no_retry));
@@ -304,7 +306,8 @@ Test(sdk_answer, an_op_list_that_cannot_be_read_is_retried)
 
 Test(sdk_answer, everything_that_comes_out_is_canonical_json)
 {
-    static const char *const bodies[] = {"", "{", "[[[[", "\"\\ud800\"", "\x80\xff", "{\"error\":\"{\\\"a\\\":1}\"}", "1e999", "nul", "\"unterminated"};
+    static const char *const bodies[] = {"",      "{",   "[[[[",          "\"\\ud800\"", "\x80\xff", "{\"error\":\"{\\\"a\\\":1}\"}",
+                                         "1e999", "nul", "\"unterminated"};
     static const int statuses[] = {0, 99, 200, 201, 206, 302, 400, 401, 413, 500, 999};
     static const char *const sdk[] = {V4, NULL};
     static const char *const none[] = {NULL};
@@ -331,10 +334,12 @@ Test(sdk_answer, transport_failures_in_the_reference_words)
 {
     sg_arena_init(&arena);
     cr_assert(eq(int, sg_answer_transport_failure(SG_TRANSPORT_UNREACHABLE, SG_STR("Connection refused"), &arena, &answer), SG_OK));
-    assert_text(answer.error,
-                json("{'error':'Unable to reach SDK URL','message':'Unable to reach SDK URL','name':'Error','stack':'Connection refused'}"));
+    assert_text(
+        answer.error,
+        json("{'error':'Unable to reach SDK URL','message':'Unable to reach SDK URL','name':'Error','stack':'Connection refused'}"));
     assert_contains(answer.output, json("{'error':{'error':'Unable to reach SDK URL'"));
     cr_assert(eq(int, sg_answer_transport_failure(SG_TRANSPORT_TOO_LARGE, SG_STR(""), &arena, &answer), SG_OK));
-    assert_text(answer.error, "{\"error\":\"output_too_large: Your function's response body exceeds the maximum size limit\","
-                              "\"message\":\"Your function's response body exceeds the maximum size limit\",\"name\":\"output_too_large\"}");
+    assert_text(answer.error,
+                "{\"error\":\"output_too_large: Your function's response body exceeds the maximum size limit\","
+                "\"message\":\"Your function's response body exceeds the maximum size limit\",\"name\":\"output_too_large\"}");
 }

@@ -1,6 +1,6 @@
 /*
- * An app for tests: a server of our own on a loopback port that records what it is asked and answers whatever bytes the test wants, valid or not. And an
- * inbox that collects what is posted.
+ * An app for tests: a server of our own on a loopback port that records what it is asked and answers whatever bytes the test
+ * wants, valid or not. And an inbox that collects what is posted.
  */
 #ifndef STEPGATE_TESTS_SDK_APP_H
 #define STEPGATE_TESTS_SDK_APP_H
@@ -38,7 +38,7 @@ struct app {
     pthread_cond_t changed;
     struct app_request *requests[APP_REQUESTS_MAX]; /* under the lock */
     int request_count;
-    int open;     /* requests being answered */
+    int open; /* requests being answered */
     int open_max;
     bool is_released; /* for app_hold */
     atomic_bool is_ended;

@@ -83,7 +83,7 @@ Test(sdk_body, an_unknown_cause_has_no_rank)
 
 Test(sdk_body, ids_outside_of_the_basic_plane_are_in_canonical_order)
 {
-    put_memo(&f, "\xef\xac\xb3", 0, "1");      /* U+FB33 */
+    put_memo(&f, "\xef\xac\xb3", 0, "1");     /* U+FB33 */
     put_memo(&f, "\xf0\x9f\x98\x80", 1, "2"); /* U+1F600: after in bytes, before in UTF-16 */
     struct sg_call *call = make_call(&f, URL);
     call->snapshot = 2;
@@ -211,16 +211,17 @@ Test(sdk_body, qi_ids_come_back_as_they_went)
 Test(sdk_body, a_failed_event_is_made_from_its_run)
 {
     static const int64_t events[] = {1};
-    put_run(&f, SG_RUN_FAILED, json("{'message':'card refused'}"), json("{'error':'NonRetriableError','message':'card refused','name':'Error'}"),
-            events, 1);
+    put_run(&f, SG_RUN_FAILED, json("{'message':'card refused'}"),
+            json("{'error':'NonRetriableError','message':'card refused','name':'Error'}"), events, 1);
     put_event(&f, 2, "inngest/function.failed", NULL);
     cr_assert(eq(int, sg_event_read(f.reader, 2, &f.out, &f.error), SG_OK));
-    assert_text(sg_buf_str(&f.out),
-                json("{'data':{'_inngest':{'status':'Failed'},'error':{'error':'NonRetriableError','message':'card refused','name':'Error'},"
-                     "'event':{'data':{'n':1},'id':'e1','name':'demo/ev','ts':1700000000000,'user':{}},"
-                     "'events':[{'data':{'n':1},'id':'e1','name':'demo/ev','ts':1700000000000}],'function_id':'app-charge',"
-                     "'result':{'message':'card refused'},'run_id':'01HXYZ0000000000000000000A'},'id':'01HXYZ0000000000000000000A',"
-                     "'name':'inngest/function.failed','ts':1767225600000}"));
+    assert_text(
+        sg_buf_str(&f.out),
+        json("{'data':{'_inngest':{'status':'Failed'},'error':{'error':'NonRetriableError','message':'card refused','name':'Error'},"
+             "'event':{'data':{'n':1},'id':'e1','name':'demo/ev','ts':1700000000000,'user':{}},"
+             "'events':[{'data':{'n':1},'id':'e1','name':'demo/ev','ts':1700000000000}],'function_id':'app-charge',"
+             "'result':{'message':'card refused'},'run_id':'01HXYZ0000000000000000000A'},'id':'01HXYZ0000000000000000000A',"
+             "'name':'inngest/function.failed','ts':1767225600000}"));
 }
 
 Test(sdk_body, a_finished_event_has_an_id_of_its_own)

@@ -100,8 +100,9 @@ Test(sdk_caller, a_call_carries_the_headers_of_the_protocol_and_a_signature_that
     cr_assert(eq(sz, request_header(request, "accept").len, 0));
     cr_assert(eq(sz, request_header(request, "transfer-encoding").len, 0));
     assert_contains(request->body, "\"request_id\":\"");
-    cr_assert(eq(int, sg_signature_verify(&key, 1, request_header(request, "x-inngest-signature"), request->body, time(NULL), &f.error), SG_OK),
-              "%s", f.error.message);
+    cr_assert(
+        eq(int, sg_signature_verify(&key, 1, request_header(request, "x-inngest-signature"), request->body, time(NULL), &f.error), SG_OK),
+        "%s", f.error.message);
     app_stop(&app);
 }
 
@@ -260,7 +261,8 @@ static bool answer_gzip(struct app *self, int fd, const struct app_request *requ
                                            0x01, 0x72, 0x13, 0x81, 0x8c, 0x94, 0xc4, 0x92, 0x44, 0x20, 0xb3, 0x2a, 0xb3, 0xa0, 0x20,
                                            0x35, 0x45, 0xa9, 0x36, 0x16, 0x00, 0xbb, 0x86, 0xc7, 0xb6, 0x2b, 0x00, 0x00, 0x00};
     char head[256];
-    int len = snprintf(head, sizeof(head), "HTTP/1.1 206 \r\n" SDK_HEADERS "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", sizeof(zipped));
+    int len = snprintf(head, sizeof(head), "HTTP/1.1 206 \r\n" SDK_HEADERS "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
+                       sizeof(zipped));
     write_all(fd, head, (size_t)len);
     write_all(fd, zipped, sizeof(zipped));
     return true;

@@ -91,7 +91,8 @@ void put_memo(struct run_fixture *f, const char *step_id, int64_t seq, const cha
     commit(f, &write);
 }
 
-void put_run(struct run_fixture *f, enum sg_run_status status, const char *output, const char *error, const int64_t *positions, size_t count)
+void put_run(struct run_fixture *f, enum sg_run_status status, const char *output, const char *error, const int64_t *positions,
+             size_t count)
 {
     char list[64];
     cr_assert(count <= sizeof(list) / 8);

@@ -37,7 +37,8 @@ void put_event(struct run_fixture *f, int64_t position, const char *name, const 
 /* A memo of the fixture's run. */
 void put_memo(struct run_fixture *f, const char *step_id, int64_t seq, const char *bytes);
 /* The row of the fixture's run and of its function, with these events. */
-void put_run(struct run_fixture *f, enum sg_run_status status, const char *output, const char *error, const int64_t *positions, size_t count);
+void put_run(struct run_fixture *f, enum sg_run_status status, const char *output, const char *error, const int64_t *positions,
+             size_t count);
 /* A call of that run about the event at position 1, to be changed by the test. sg_call_free. */
 struct sg_call *make_call(struct run_fixture *f, const char *url);
 

@@ -82,8 +82,9 @@ Test(sdk_ops, a_missing_op_is_none_and_case_does_not_matter)
 
 Test(sdk_ops, a_sleep_has_its_duration_in_the_name_or_in_the_options)
 {
-    cr_assert(eq(int, decode("[{'op':'Sleep','id':'z','name':'1m','opts':{}},{'op':'Sleep','id':'y','name':'y','opts':{'duration':'2h'}},"
-                             "{'op':'Sleep','id':'x','name':''}]"),
+    cr_assert(eq(int,
+                 decode("[{'op':'Sleep','id':'z','name':'1m','opts':{}},{'op':'Sleep','id':'y','name':'y','opts':{'duration':'2h'}},"
+                        "{'op':'Sleep','id':'x','name':''}]"),
                  SG_OK));
     assert_text(ops[0].duration, "1m");
     assert_text(ops[1].duration, "2h");
@@ -92,15 +93,17 @@ Test(sdk_ops, a_sleep_has_its_duration_in_the_name_or_in_the_options)
 
 Test(sdk_ops, race_is_recognised_in_any_case)
 {
-    cr_assert(eq(int, decode("[{'op':'StepPlanned','id':'a','opts':{'parallelMode':'RACE'}},{'op':'StepPlanned','id':'b','opts':{}}]"), SG_OK));
+    cr_assert(
+        eq(int, decode("[{'op':'StepPlanned','id':'a','opts':{'parallelMode':'RACE'}},{'op':'StepPlanned','id':'b','opts':{}}]"), SG_OK));
     cr_assert(ops[0].is_race);
     cr_assert(not(ops[1].is_race));
 }
 
 Test(sdk_ops, an_error_keeps_what_it_has_but_the_marker)
 {
-    cr_assert(eq(int, decode("[{'op':'StepError','id':'s','error':{'name':'Error','message':'step boom','stack':'x','__serialized':true,"
-                             "'data':{'k':1},'code':'E'}}]"),
+    cr_assert(eq(int,
+                 decode("[{'op':'StepError','id':'s','error':{'name':'Error','message':'step boom','stack':'x','__serialized':true,"
+                        "'data':{'k':1},'code':'E'}}]"),
                  SG_OK));
     assert_text(ops[0].error, json("{'code':'E','data':{'k':1},'message':'step boom','name':'Error','stack':'x'}"));
 }
@@ -117,8 +120,9 @@ Test(sdk_ops, an_error_always_has_string_name_and_message)
 
 Test(sdk_ops, junk_members_are_ignored)
 {
-    cr_assert(eq(int, decode("[{'op':'StepRun','id':'a','mode':'sync','rawArgs':['a',null],'promise':{},'middleware':{'id':'not this'},"
-                             "'timing':{'a':'x'},'name':7,'data':1}]"),
+    cr_assert(eq(int,
+                 decode("[{'op':'StepRun','id':'a','mode':'sync','rawArgs':['a',null],'promise':{},'middleware':{'id':'not this'},"
+                        "'timing':{'a':'x'},'name':7,'data':1}]"),
                  SG_OK));
     assert_text(ops[0].id, "a");
     assert_text(ops[0].name, "");
@@ -187,7 +191,8 @@ Test(sdk_ops, an_output_is_limited_as_the_memo_it_becomes)
 
 Test(sdk_ops, an_input_is_limited)
 {
-    cr_assert(eq(int, decode_with_text("[{'op':'StepRun','id':'big','opts':{'input':['", SG_LIMIT_STEP_INPUT_BYTES, "']}}]"), SG_BAD_RESPONSE));
+    cr_assert(
+        eq(int, decode_with_text("[{'op':'StepRun','id':'big','opts':{'input':['", SG_LIMIT_STEP_INPUT_BYTES, "']}}]"), SG_BAD_RESPONSE));
     assert_contains(sg_str_from(error.message), "step input size is greater than the limit");
 }
 

@@ -47,8 +47,8 @@ static enum sg_status decode(const char *text)
 static enum sg_status decode_function(const char *members)
 {
     char text[4096];
-    snprintf(text, sizeof(text), "{'url':'http://h:3000/x','appName':'shop','sdk':'js:v4.24.0','functions':[{'id':'f','name':'F',%s%s%s}]}", STEPS,
-             members[0] != '\0' ? "," : "", members);
+    snprintf(text, sizeof(text), "{'url':'http://h:3000/x','appName':'shop','sdk':'js:v4.24.0','functions':[{'id':'f','name':'F',%s%s%s}]}",
+             STEPS, members[0] != '\0' ? "," : "", members);
     return decode(text);
 }
 
@@ -92,7 +92,8 @@ static const char v4[] =
 
 Test(sdk_registration, the_captured_v4_payload)
 {
-    cr_assert(eq(int, decode(v4), SG_OK), "%s %.*s", error.message, report.problems.count > 0 ? (int)report.problems.items[0].message.len : 0,
+    cr_assert(eq(int, decode(v4), SG_OK), "%s %.*s", error.message,
+              report.problems.count > 0 ? (int)report.problems.items[0].message.len : 0,
               report.problems.count > 0 ? report.problems.items[0].message.ptr : "");
     assert_text(registration.app_name, "My App 1!");
     assert_text(registration.url, "http://localhost:43215/api/inngest?foo=bar");
@@ -127,9 +128,11 @@ Test(sdk_registration, ids_are_stable)
 Test(sdk_registration, what_does_not_count_does_not_change_the_checksum)
 {
     char first[65] = "";
-    cr_assert(eq(int, decode("{'url':'http://h:1/x?deployId=1','appName':'a','functions':[],'featureObservations':{'a':1},'hash':'x'}"), SG_OK));
+    cr_assert(
+        eq(int, decode("{'url':'http://h:1/x?deployId=1','appName':'a','functions':[],'featureObservations':{'a':1},'hash':'x'}"), SG_OK));
     memcpy(first, registration.checksum.ptr, 64);
-    cr_assert(eq(int, decode("{'functions':[],'deployId':'2','url':'http://h:1/x?deployId=2','appName':'a','hash':'y','new':true}"), SG_OK));
+    cr_assert(
+        eq(int, decode("{'functions':[],'deployId':'2','url':'http://h:1/x?deployId=2','appName':'a','hash':'y','new':true}"), SG_OK));
     assert_text(registration.checksum, first);
     cr_assert(eq(int, decode("{'functions':[],'url':'http://h:2/x','appName':'a'}"), SG_OK));
     cr_assert(strncmp(registration.checksum.ptr, first, 64) != 0);
@@ -215,14 +218,18 @@ Test(sdk_registration, names_and_steps)
     assert_text(report.problems.items[0].message, "A function name is required");
     cr_assert(eq(int, decode("{'appName':'a','functions':[{'id':'f','name':'F','steps':{}}]}"), SG_INVALID_CONFIG));
     assert_text(report.problems.items[0].message, "Functions must contain one step");
-    cr_assert(eq(int, decode("{'appName':'a','functions':[{'id':'f','name':'F','steps':{'a':{'name':'a'},'b':{'name':'b'}}}]}"), SG_INVALID_CONFIG));
+    cr_assert(eq(int, decode("{'appName':'a','functions':[{'id':'f','name':'F','steps':{'a':{'name':'a'},'b':{'name':'b'}}}]}"),
+                 SG_INVALID_CONFIG));
     assert_text(report.problems.items[0].message, "Functions must contain one step");
-    cr_assert(eq(int, decode("{'appName':'a','functions':[{'id':'f','name':'F','steps':{'step':{'name':'','runtime':{'url':'http://h/x'}}}}]}"),
+    cr_assert(eq(int,
+                 decode("{'appName':'a','functions':[{'id':'f','name':'F','steps':{'step':{'name':'','runtime':{'url':'http://h/x'}}}}]}"),
                  SG_INVALID_CONFIG));
     assert_text(report.problems.items[0].message, "All steps must have a name");
-    cr_assert(eq(int, decode("{'appName':'a','functions':[{'id':'f','name':'F','steps':{'step':{'name':'s','runtime':{}}}}]}"), SG_INVALID_CONFIG));
+    cr_assert(eq(int, decode("{'appName':'a','functions':[{'id':'f','name':'F','steps':{'step':{'name':'s','runtime':{}}}}]}"),
+                 SG_INVALID_CONFIG));
     assert_text(report.problems.items[0].message, "No SDK URL provided for function 'F'");
-    cr_assert(eq(int, decode("{'appName':'a','functions':[{'id':'f','name':'F','steps':{'step':{'name':'s','runtime':{'url':'ftp://h/x'}}}}]}"),
+    cr_assert(eq(int,
+                 decode("{'appName':'a','functions':[{'id':'f','name':'F','steps':{'step':{'name':'s','runtime':{'url':'ftp://h/x'}}}}]}"),
                  SG_INVALID_CONFIG));
     assert_text(report.problems.items[0].message, "Non-supported step schema: ftp");
 }
@@ -233,12 +240,14 @@ Test(sdk_registration, triggers)
     accepts("'triggers':[{'event':'x/y'},{'event':'x/y','expression':'event.data.a == 1'}]");
     has_problem("'triggers':[{'event':''}]", "An event trigger must specify an event name", "config_invalid");
     has_problem("'triggers':[{}]", "A trigger must supply an event name or a cron schedule", "config_invalid");
-    has_problem("'triggers':[{'event':'a','cron':'* * * * *'}]", "A trigger cannot have both an event and a cron trigger", "config_invalid");
+    has_problem("'triggers':[{'event':'a','cron':'* * * * *'}]", "A trigger cannot have both an event and a cron trigger",
+                "config_invalid");
     has_problem("'triggers':[{'event':'a'},{'event':'a'}]", "duplicate trigger event: a", "config_invalid");
     has_problem("'triggers':[{'event':'x/y','expression':'event.data.a =='}]", "invalid trigger expression on 'x/y': ", "config_invalid");
-    has_problem("'triggers':[{'event':'1'},{'event':'2'},{'event':'3'},{'event':'4'},{'event':'5'},{'event':'6'},{'event':'7'},{'event':'8'},"
-                "{'event':'9'},{'event':'10'},{'event':'11'}]",
-                "This function exceeds the max number of triggers: 10", "config_invalid");
+    has_problem(
+        "'triggers':[{'event':'1'},{'event':'2'},{'event':'3'},{'event':'4'},{'event':'5'},{'event':'6'},{'event':'7'},{'event':'8'},"
+        "{'event':'9'},{'event':'10'},{'event':'11'}]",
+        "This function exceeds the max number of triggers: 10", "config_invalid");
     char text[600];
     snprintf(text, sizeof(text), "'triggers':[{'event':'%0256d'}]", 7);
     has_problem(text, "event name is too long. maximum length is 255 characters", "event_name_invalid");
@@ -251,7 +260,8 @@ Test(sdk_registration, crons)
     accepts("'triggers':[{'cron':'*/5 * * * *','jitter':'30s'}]");
     accepts("'triggers':[{'cron':'TZ=Europe/Paris 0 12 1-5,7 jan-MAR sun'}]");
     accepts("'triggers':[{'cron':'CRON_TZ=UTC  0 0/2 ? * 0-6','jitter':''}]");
-    static const char *const bad[] = {"every day", "* * * *", "* * * * * *", "@daily", "60 * * * *", "* * * * 7", "*/0 * * * *", "TZ=UTC", "TZ= * * * * *", "5-1 * * * *"};
+    static const char *const bad[] = {"every day", "* * * *",     "* * * * * *", "@daily",        "60 * * * *",
+                                      "* * * * 7", "*/0 * * * *", "TZ=UTC",      "TZ= * * * * *", "5-1 * * * *"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char text[128];
         char message[128];
@@ -259,7 +269,8 @@ Test(sdk_registration, crons)
         snprintf(message, sizeof(message), "'%s' isn't a valid cron schedule", bad[i]);
         has_problem(text, message, "schedule_invalid");
     }
-    has_problem("'triggers':[{'cron':'* * * * *'},{'cron':'* * * * *','jitter':'5s'}]", "duplicate cron expression: * * * * *", "config_invalid");
+    has_problem("'triggers':[{'cron':'* * * * *'},{'cron':'* * * * *','jitter':'5s'}]", "duplicate cron expression: * * * * *",
+                "config_invalid");
     has_problem("'triggers':[{'cron':'* * * * *'},{'cron':'* * * * *'}]", "duplicate trigger cron: * * * * *", "config_invalid");
     has_problem("'triggers':[{'cron':'* * * * *','jitter':'soon'}]", "'soon' isn't a valid jitter duration", "config_invalid");
     has_problem("'triggers':[{'cron':'* * * * *','jitter':'-1s'}]", "cron jitter must be greater than or equal to zero", "config_invalid");
@@ -274,15 +285,18 @@ Test(sdk_registration, concurrency)
     accepts("'concurrency':'what'");
     accepts("'concurrency':{'limit':3,'key':'event.data.u'}");
     accepts("'concurrency':{'fn':[{'limit':1,'key':'event.data.k','scope':'Fn','hash':''}],'step':[{'limit':2,'scope':'Fn'}]}");
-    has_problem("'concurrency':[{'limit':1},{'limit':2},{'limit':3}]", "There are more concurrency limits specified than the allowed max of: 2",
-                "concurrency_limit_invalid");
+    has_problem("'concurrency':[{'limit':1},{'limit':2},{'limit':3}]",
+                "There are more concurrency limits specified than the allowed max of: 2", "concurrency_limit_invalid");
     has_problem("'concurrency':{'limit':1,'scope':'env'}", "A concurrency key must be specified for Env scoped limits", "config_invalid");
-    has_problem("'concurrency':{'limit':1,'scope':'ACCOUNT'}", "A concurrency key must be specified for Account scoped limits", "config_invalid");
+    has_problem("'concurrency':{'limit':1,'scope':'ACCOUNT'}", "A concurrency key must be specified for Account scoped limits",
+                "config_invalid");
     has_problem("'concurrency':{'limit':1,'key':'event.'}", "Invalid concurrency key 'event.': ", "config_invalid");
-    has_problem("'concurrency':{'fn':[{'limit':1},{'limit':1}]}", "Only one function concurrency limit is allowed", "concurrency_limit_invalid");
+    has_problem("'concurrency':{'fn':[{'limit':1},{'limit':1}]}", "Only one function concurrency limit is allowed",
+                "concurrency_limit_invalid");
     has_problem("'concurrency':{'fn':[{'limit':0}]}", "function concurrency limit must be > 0", "config_invalid");
     has_problem("'concurrency':{'fn':[{'limit':1,'key':'event.'}]}", "invalid function concurrency key 'event.': ", "config_invalid");
-    has_problem("'concurrency':{'fn':[{'limit':1,'scope':'app'}]}", "app-scoped function concurrency cannot be set by users", "config_invalid");
+    has_problem("'concurrency':{'fn':[{'limit':1,'scope':'app'}]}", "app-scoped function concurrency cannot be set by users",
+                "config_invalid");
     has_problem("'concurrency':{'fn':[{'limit':1,'scope':'env'}]}", "invalid function concurrency scope: env", "config_invalid");
 }
 
@@ -293,15 +307,18 @@ Test(sdk_registration, batches)
     has_problem("'batchEvents':{'maxSize':1,'timeout':'5s'}", "batch size cannot be smaller than 2: 1", "batch_size_invalid");
     has_problem("'batchEvents':{'maxSize':2,'timeout':'soon'}", "invalid timeout string: soon", "batch_timeout_invalid");
     has_problem("'batchEvents':{'maxSize':2,'timeout':'500ms'}", "batch timeout should be more than 1s", "batch_timeout_invalid");
-    has_problem("'batchEvents':{'maxSize':2,'timeout':'5s','key':'event.'}", "batch key expression is invalid: ", "batch_key_expression_invalid");
-    has_problem("'batchEvents':{'maxSize':2,'timeout':'5s','if':'event.'}", "conditional batch expression is invalid ", "batch_if_expression_invalid");
-    has_problem("'batchEvents':{'maxSize':2,'timeout':'5s'},'cancel':[{'event':'x/stop'}]", "Batching and cancellation are mutually exclusive",
-                "combo_unsupported");
+    has_problem("'batchEvents':{'maxSize':2,'timeout':'5s','key':'event.'}",
+                "batch key expression is invalid: ", "batch_key_expression_invalid");
+    has_problem("'batchEvents':{'maxSize':2,'timeout':'5s','if':'event.'}", "conditional batch expression is invalid ",
+                "batch_if_expression_invalid");
+    has_problem("'batchEvents':{'maxSize':2,'timeout':'5s'},'cancel':[{'event':'x/stop'}]",
+                "Batching and cancellation are mutually exclusive", "combo_unsupported");
     has_problem("'batchEvents':{'maxSize':2,'timeout':'5s'},'debounce':{'period':'5s'}", "Batching and debouncing are mutually exclusive",
                 "combo_unsupported");
-    has_problem("'batchEvents':{'maxSize':2,'timeout':'5s'},'singleton':{}", "Batching and singletons are mutually exclusive", "combo_unsupported");
-    has_problem("'batchEvents':{'maxSize':2,'timeout':'5s'},'priority':{'run':'1'}", "A function cannot specify Priority.Run and Batch together",
-                "config_invalid");
+    has_problem("'batchEvents':{'maxSize':2,'timeout':'5s'},'singleton':{}", "Batching and singletons are mutually exclusive",
+                "combo_unsupported");
+    has_problem("'batchEvents':{'maxSize':2,'timeout':'5s'},'priority':{'run':'1'}",
+                "A function cannot specify Priority.Run and Batch together", "config_invalid");
 }
 
 Test(sdk_registration, the_other_limits)
@@ -329,7 +346,8 @@ Test(sdk_registration, cancellation)
     accepts("'cancel':[{'event':'x/stop','timeout':'2030-01-01T00:00:00.000Z','if':'event.data.id == async.data.id'}]");
     has_problem("'cancel':[{'event':'1'},{'event':'2'},{'event':'3'},{'event':'4'},{'event':'5'},{'event':'6'}]",
                 "This function exceeds the max number of cancellation events: 5", "config_invalid");
-    has_problem("'cancel':[{'event':'x','if':'event.data.a + 1 == async.data.b'}]", "Cancellation expression is invalid: ", "config_invalid");
+    has_problem("'cancel':[{'event':'x','if':'event.data.a + 1 == async.data.b'}]",
+                "Cancellation expression is invalid: ", "config_invalid");
 }
 
 Test(sdk_registration, all_problems_of_all_functions_are_collected)
@@ -344,7 +362,8 @@ Test(sdk_registration, all_problems_of_all_functions_are_collected)
 
 Test(sdk_registration, one_id_twice_is_a_problem)
 {
-    cr_assert(eq(int, decode("{'appName':'a','functions':[{'id':'f','name':'F'," STEPS "},{'id':'f','name':'G'," STEPS "}]}"), SG_INVALID_CONFIG));
+    cr_assert(eq(int, decode("{'appName':'a','functions':[{'id':'f','name':'F'," STEPS "},{'id':'f','name':'G'," STEPS "}]}"),
+                 SG_INVALID_CONFIG));
     assert_text(report.problems.items[0].message, "The function id 'f' is used twice");
 }
 
@@ -382,10 +401,11 @@ Test(sdk_registration, configured_url_wins_over_announced_url)
 
 Test(sdk_registration, an_in_band_answer)
 {
-    static const char answer[] =
-        "{'app_id':'my-app','capabilities':{'trust_probe':'v1'},'env':null,'framework':'cloudflare-pages','functions':[{'id':'my-app-simple',"
-        "'name':'simple','triggers':[{'event':'demo/ev'}]," STEPS "}],'inspection':{'mode':'cloud'},'sdk_author':'inngest','sdk_language':'js',"
-        "'sdk_version':'4.24.0','sdk':'js:v4.24.0','url':'https://public.example.org/custom/path?x=1'}";
+    static const char answer[] = "{'app_id':'my-app','capabilities':{'trust_probe':'v1'},'env':null,'framework':'cloudflare-pages','"
+                                 "functions':[{'id':'my-app-simple',"
+                                 "'name':'simple','triggers':[{'event':'demo/ev'}]," STEPS
+                                 "}],'inspection':{'mode':'cloud'},'sdk_author':'inngest','sdk_language':'js',"
+                                 "'sdk_version':'4.24.0','sdk':'js:v4.24.0','url':'https://public.example.org/custom/path?x=1'}";
     cr_assert(eq(int, sg_registration_decode_in_band(sg_str_from(json(answer)), NULL, &arena, &registration, &report, &error), SG_OK));
     assert_text(registration.app_name, "my-app");
     assert_text(registration.sdk, "js:v4.24.0");
@@ -396,10 +416,11 @@ Test(sdk_registration, an_in_band_answer)
 
 Test(sdk_registration, python_and_go_have_no_sdk_member)
 {
-    cr_assert(eq(int,
-                 sg_registration_decode_in_band(sg_str_from(json("{'app_id':'a','sdk_language':'py','sdk_version':'0.5.18','url':'http://h/x'}")), NULL,
-                                                &arena, &registration, &report, &error),
-                 SG_OK));
+    cr_assert(
+        eq(int,
+           sg_registration_decode_in_band(sg_str_from(json("{'app_id':'a','sdk_language':'py','sdk_version':'0.5.18','url':'http://h/x'}")),
+                                          NULL, &arena, &registration, &report, &error),
+           SG_OK));
     assert_text(registration.sdk, "py:v0.5.18");
 }
 

@@ -136,11 +136,13 @@ static bool answer_in_band(struct app *self, int fd, const struct app_request *r
     char body[2048];
     const char *announced = self->context != NULL ? self->context : url_text;
     (void)request;
-    snprintf(body, sizeof(body),
-             "{\"app_id\":\"shop\",\"framework\":\"express\",\"functions\":[{\"id\":\"shop-f\",\"name\":\"F\",\"triggers\":[{\"event\":\"a/b\"}],"
-             "\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"runtime\":{\"type\":\"http\",\"url\":\"%s?fnId=shop-f&stepId=step\"}}}}],"
-             "\"sdk\":\"js:v4.24.0\",\"url\":\"%s\"}",
-             announced, announced);
+    snprintf(
+        body, sizeof(body),
+        "{\"app_id\":\"shop\",\"framework\":\"express\",\"functions\":[{\"id\":\"shop-f\",\"name\":\"F\",\"triggers\":[{\"event\":\"a/"
+        "b\"}],"
+        "\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"runtime\":{\"type\":\"http\",\"url\":\"%s?fnId=shop-f&stepId=step\"}}}}],"
+        "\"sdk\":\"js:v4.24.0\",\"url\":\"%s\"}",
+        announced, announced);
     write_answer(fd, 200, SDK_HEADERS "x-inngest-sync-kind: in_band\r\n", body);
     return true;
 }
@@ -150,7 +152,8 @@ static bool answer_out_of_band(struct app *self, int fd, const struct app_reques
 {
     (void)request;
     sg_sync_note_registration(the_sync(), SG_STR("shop"), self->context != NULL ? sg_str_from(self->context) : url);
-    write_answer(fd, 200, SDK_HEADERS "x-inngest-sync-kind: out_of_band\r\n", "{\"message\":\"Successfully registered\",\"modified\":true}");
+    write_answer(fd, 200, SDK_HEADERS "x-inngest-sync-kind: out_of_band\r\n",
+                 "{\"message\":\"Successfully registered\",\"modified\":true}");
     return true;
 }
 
@@ -207,7 +210,8 @@ Test(sdk_sync, signed_in_band_sync_is_tried_first)
     char body[256];
     snprintf(body, sizeof(body), "{\"url\":\"%s\"}", url_text);
     assert_text(request->body, body);
-    cr_assert(eq(int, sg_signature_verify(&key, 1, request_header(request, "x-inngest-signature"), request->body, time(NULL), &f.error), SG_OK));
+    cr_assert(
+        eq(int, sg_signature_verify(&key, 1, request_header(request, "x-inngest-signature"), request->body, time(NULL), &f.error), SG_OK));
     struct seen seen = see(url_text, true);
     cr_assert(eq(str, seen.app_name, "shop"));
     cr_assert(eq(str, seen.announced_url, ""));
@@ -494,9 +498,10 @@ static bool answer_introspection(struct app *self, int fd, const struct app_requ
 {
     (void)self;
     assert_text(request->method, "GET");
-    write_answer(fd, 200, SDK_HEADERS,
-                 "{\"extra\":{\"native_crypto\":true},\"has_event_key\":false,\"has_signing_key\":true,\"function_count\":14,\"mode\":\"cloud\","
-                 "\"schema_version\":\"2024-05-24\"}");
+    write_answer(
+        fd, 200, SDK_HEADERS,
+        "{\"extra\":{\"native_crypto\":true},\"has_event_key\":false,\"has_signing_key\":true,\"function_count\":14,\"mode\":\"cloud\","
+        "\"schema_version\":\"2024-05-24\"}");
     return true;
 }
 

@@ -53,6 +53,8 @@ enum sg_status sg_store_scan(struct sg_store *store, enum sg_kind kind, sg_recor
 enum sg_status sg_store_maintain(struct sg_store *store, struct sg_error *error);
 /* Bytes on disk (database and WAL); 0 for memory. */
 int64_t sg_store_size_bytes(struct sg_store *store);
+/* Of those, the bytes that hold something: without the log, and without what deletes have left free for new records. 0 for memory. */
+enum sg_status sg_store_used_bytes(struct sg_store_reader *reader, int64_t *bytes, struct sg_error *error);
 
 /* ---- reading ---- */
 

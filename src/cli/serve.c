@@ -151,6 +151,8 @@ static void fill(const struct sg_options *options, struct sg_node_options *node)
     node->messages_per_batch_max = (int)sg_options_int(options, SG_OPTION_MAX_BATCH);
     node->inbox_messages_max = sg_options_int(options, SG_OPTION_MAX_INBOX);
     node->inbox_bytes_max = sg_options_int(options, SG_OPTION_MAX_INBOX_BYTES);
+    node->retention_ms = sg_options_int(options, SG_OPTION_RETENTION);
+    node->retention_bytes = sg_options_int(options, SG_OPTION_RETENTION_BYTES);
     node->reader_threads = (int)sg_options_int(options, SG_OPTION_READER_THREADS);
 }
 

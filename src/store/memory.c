@@ -287,6 +287,14 @@ static int64_t memory_size_bytes(struct sg_store *base)
     return 0;
 }
 
+static enum sg_status memory_used_bytes(struct sg_store_reader *base, int64_t *bytes, struct sg_error *error)
+{
+    (void)base;
+    (void)error;
+    *bytes = 0;
+    return SG_OK;
+}
+
 static enum sg_status memory_reader_open(struct sg_store *base, struct sg_store_reader **reader, struct sg_error *error)
 {
     struct memory_store *store = memory_of(base);
@@ -349,6 +357,7 @@ static const struct sg_store_backend memory_backend = {
     .scan = memory_scan,
     .maintain = memory_maintain,
     .size_bytes = memory_size_bytes,
+    .used_bytes = memory_used_bytes,
     .reader_open = memory_reader_open,
     .reader_close = memory_reader_close,
     .reader_begin = memory_reader_begin,

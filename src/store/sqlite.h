@@ -65,6 +65,7 @@ enum sg_status sg_sqlite_maintain(struct sg_store *base, struct sg_error *error)
 int64_t sg_sqlite_size_bytes(struct sg_store *base);
 
 /* sqlite_reader.c */
+enum sg_status sg_sqlite_used_bytes(struct sg_store_reader *base, int64_t *bytes, struct sg_error *error);
 enum sg_status sg_sqlite_reader_open(struct sg_store *base, struct sg_store_reader **reader, struct sg_error *error);
 void sg_sqlite_reader_close(struct sg_store_reader *base);
 enum sg_status sg_sqlite_reader_begin(struct sg_store_reader *base, struct sg_error *error);

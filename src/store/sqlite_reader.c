@@ -113,6 +113,18 @@ void sg_sqlite_reader_end(struct sg_store_reader *base)
     sqlite3_reset(reader->end);
 }
 
+/* Both counts stand on the first page; one statement, so that they are of one moment. */
+enum sg_status sg_sqlite_used_bytes(struct sg_store_reader *base, int64_t *bytes, struct sg_error *error)
+{
+    struct sqlite_reader *reader = reader_of(base);
+    int64_t pages;
+    enum sg_status status =
+        sg_sqlite_run_int(reader->db, "SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count", 0, &pages, error);
+
+    *bytes = pages * SG_SQLITE_PAGE_BYTES;
+    return status;
+}
+
 static int shape_of(const struct sg_query *query)
 {
     int shape = 1 + query->index;

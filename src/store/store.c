@@ -52,6 +52,12 @@ int64_t sg_store_size_bytes(struct sg_store *store)
     return store->backend->size_bytes(store);
 }
 
+enum sg_status sg_store_used_bytes(struct sg_store_reader *reader, int64_t *bytes, struct sg_error *error)
+{
+    SG_CHECK(reader, SG_STORE_READER_MAGIC);
+    return reader->backend->used_bytes(reader, bytes, error);
+}
+
 enum sg_status sg_store_reader_open(struct sg_store *store, struct sg_store_reader **reader, struct sg_error *error)
 {
     SG_CHECK(store, SG_STORE_MAGIC);

@@ -8,6 +8,7 @@ tests_unit_node_test_SOURCES = \
 	tests/unit/node_inbox.c \
 	tests/unit/node_lookup.c \
 	tests/unit/node_loop.c \
-	tests/unit/node_pool.c
+	tests/unit/node_pool.c \
+	tests/unit/node_retention.c
 tests_unit_node_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_node_test_LDADD = $(ALL_ROOM_LIBS) $(TEST_LIBS)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "cli/config.h"
 
 static struct sg_options of(enum sg_command command)
@@ -175,4 +176,23 @@ Test(cli_config, named_file_must_exist)
     cr_assert(eq(int, sg_config_load(&options, "/", NULL, &error), SG_INVALID_CONFIG));
     cr_assert(ne(ptr, strstr(error.message, "/nonexistent/x.yaml cannot be read: No such file"), NULL), "%s", error.message);
     sg_options_free(&options);
+}
+
+/* Runs out of memory at the first allocation, then at the second, ... until there is enough: an error each time, never a crash. */
+Test(cli_config, every_failing_allocation_is_survived)
+{
+    static const char text[] = "sdk-url: [http://a/, http://b/, http://c/, http://d/, http://e/]\nport: 1\nhost: h\n";
+    enum sg_status status = SG_NO_MEMORY;
+    for (uint64_t nth = 1; status != SG_OK; nth++) {
+        cr_assert(lt(u64, nth, 1000));
+        struct sg_options options;
+        struct sg_error error = {.status = SG_OK};
+        sg_alloc_fail_at(nth, true);
+        status = sg_options_init(&options, SG_COMMAND_DEV, &error);
+        if (status == SG_OK)
+            status = sg_config_parse(&options, "a.yaml", sg_str_from(text), &error);
+        sg_alloc_fail_at(0, false);
+        cr_assert(status == SG_OK || (status == SG_NO_MEMORY && error.message[0] != '\0'));
+        sg_options_free(&options);
+    }
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/alloc.h"
 #include "node/housekeeping.h"
 #include "node/lookup.h"
 #include "store/memory.h"
@@ -179,5 +180,70 @@ Test(node_housekeeping, chore_deletes_what_has_expired_and_nothing_else)
     cr_assert(not(sg_housekeeping_chore(housekeeping, f.store)));
     cr_assert(eq(i64, sg_store_memory_count(f.store, SG_KIND_IDEMPOTENCY), 1));
     sg_housekeeping_free(housekeeping);
+    tear_down(&f);
+}
+
+/* Everything that the node makes at its start, with memory that ends at the first allocation, the second, ...: an error or success, never a crash. */
+Test(node_start, every_failing_allocation_is_survived)
+{
+    enum sg_status status = SG_NO_MEMORY;
+    for (uint64_t nth = 1; status != SG_OK; nth++) {
+        cr_assert(lt(u64, nth, 1000));
+        struct fixture f = {.store = NULL};
+        struct sg_housekeeping *housekeeping = NULL;
+        assert_ok(sg_store_open_memory(&f.store, NULL));
+        sg_clock_init(&f.clock, 0, NULL);
+        sg_alloc_fail_at(nth, true);
+        status = sg_inbox_create(10, 1000, &f.inbox, NULL);
+        if (status == SG_OK)
+            status = sg_store_pool_create(&(struct sg_store_pool_options){f.store, 2, 10}, &f.pool, NULL);
+        if (status == SG_OK)
+            status = sg_committer_create(&(struct sg_committer_options){.store = f.store, .let_out = let_out}, &f.committer, NULL);
+        if (status == SG_OK)
+            status = sg_lookups_create(f.inbox, f.pool, &f.clock, f.committer, &f.lookups, NULL);
+        if (status == SG_OK)
+            status = sg_housekeeping_create(f.store, &f.clock, &housekeeping, NULL);
+        sg_alloc_fail_at(0, false);
+        cr_assert(status == SG_OK || status == SG_NO_MEMORY);
+        sg_housekeeping_free(housekeeping);
+        if (f.committer != NULL)
+            sg_committer_stop(f.committer, true);
+        sg_store_pool_free(f.pool);
+        sg_lookups_free(f.lookups);
+        sg_committer_free(f.committer);
+        sg_clock_destroy(&f.clock);
+        sg_inbox_free(f.inbox);
+        sg_store_close(f.store);
+    }
+}
+
+/* A message whose lookup has no memory is answered, and its place in the inbox is given back. */
+struct waiter {
+    struct sg_client client;
+    atomic_int status;
+};
+
+static void note_reply(struct sg_client *client, const struct sg_reply *reply)
+{
+    struct waiter *waiter = (struct waiter *)client;
+    atomic_store(&waiter->status, (int)reply->status);
+}
+
+Test(node_lookup, refused_lookup_answers_its_client_and_gives_its_place_back)
+{
+    struct fixture f;
+    set_up(&f);
+    put_key(&f, 'a', 1, sg_clock_now_ms(&f.clock) + 60000);
+    struct waiter waiter = {.client = {note_reply}};
+    struct sg_message *message = events_of("a");
+    message->client = &waiter.client;
+    /* The arena has room left, so the next allocation is that of the lookups' own table, by the reader thread. */
+    cr_assert(ne(ptr, sg_arena_alloc(&message->arena, 1), NULL));
+    sg_alloc_fail_at(1, true);
+    assert_ok(sg_lookups_post(f.lookups, message));
+    WAIT_UNTIL(atomic_load(&waiter.status) == SG_NO_MEMORY);
+    sg_alloc_fail_at(0, false);
+    WAIT_UNTIL(sg_inbox_is_empty(f.inbox));
+    cr_assert(eq(i64, sg_lookups_floor(f.lookups), 0));
     tear_down(&f);
 }

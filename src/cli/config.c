@@ -158,7 +158,8 @@ static enum sg_status parse_json(struct sg_options *options, const char *name, s
     json_error_t where_wrong;
     json_t *root = json_loadb(text.ptr != NULL ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &where_wrong);
     if (root == NULL)
-        return sg_error_set(error, SG_INVALID_CONFIG, "%s, line %d: %s", name, where_wrong.line > 0 ? where_wrong.line : 1, where_wrong.text);
+        return sg_error_set(error, SG_INVALID_CONFIG, "%s, line %d: %s", name, where_wrong.line > 0 ? where_wrong.line : 1,
+                            where_wrong.text);
     enum sg_status status = SG_OK;
     if (!json_is_object(root))
         status = sg_error_set(error, SG_INVALID_CONFIG, "%s, line 1: the file must hold an object of settings, {\"port\": 8288}", name);
@@ -195,8 +196,8 @@ static enum sg_status set_json(struct sg_options *options, enum sg_option_id id,
         snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(value));
         return sg_options_set(options, id, sg_str_from(number), SG_SOURCE_FILE, false, where, error);
     case JSON_STRING:
-        return sg_options_set(options, id, (struct sg_str){json_string_value(value), json_string_length(value)}, SG_SOURCE_FILE, false, where,
-                              error);
+        return sg_options_set(options, id, (struct sg_str){json_string_value(value), json_string_length(value)}, SG_SOURCE_FILE, false,
+                              where, error);
     case JSON_ARRAY:
         if (is_item || sg_option_info(id)->kind != SG_OPTION_KIND_LIST)
             return sg_error_set(error, SG_INVALID_CONFIG, "%s: takes one value, not a list", where);
@@ -251,7 +252,8 @@ static enum sg_status parse_yaml(struct sg_options *options, const char *name, s
             break;
         if (type == YAML_MAPPING_START_EVENT)
             status = read_yaml_document(options, &parser, name, error);
-        else if (type != YAML_STREAM_START_EVENT && type != YAML_DOCUMENT_START_EVENT && type != YAML_DOCUMENT_END_EVENT && !is_empty_scalar)
+        else if (type != YAML_STREAM_START_EVENT && type != YAML_DOCUMENT_START_EVENT && type != YAML_DOCUMENT_END_EVENT &&
+                 !is_empty_scalar)
             status = sg_error_set(error, SG_INVALID_CONFIG, "%s, line %zu: the file must hold settings such as `port: 8288`", name, line);
         if (status == SG_OK)
             status = next_event(&parser, &event, name, error);
@@ -323,8 +325,8 @@ static enum sg_status set_yaml(struct sg_options *options, enum sg_option_id id,
     if (value->type == YAML_SEQUENCE_START_EVENT)
         return sg_error_set(error, SG_INVALID_CONFIG, "%s: takes one value, not a list", where);
     if (value->type != YAML_SCALAR_EVENT)
-        return sg_error_set(error, SG_INVALID_CONFIG, "%s: must be a text, a whole number, true or false, or a list where the flag may be repeated",
-                            where);
+        return sg_error_set(error, SG_INVALID_CONFIG,
+                            "%s: must be a text, a whole number, true or false, or a list where the flag may be repeated", where);
     struct sg_str text = {(const char *)value->data.scalar.value, value->data.scalar.length};
     bool is_null = value->data.scalar.plain_implicit && (text.len == 0 || sg_str_eq(text, SG_STR("~")) || sg_str_eq(text, SG_STR("null")));
     if (is_null || id == SG_OPTION_COUNT)

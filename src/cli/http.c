@@ -44,7 +44,8 @@ enum sg_status sg_http_request(struct sg_http *http, const char *path, const str
 
     struct curl_slist *headers = NULL;
     char authorization[1024];
-    if (http->signing_key != NULL && (size_t)snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s", http->signing_key) < sizeof(authorization))
+    if (http->signing_key != NULL &&
+        (size_t)snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s", http->signing_key) < sizeof(authorization))
         headers = curl_slist_append(headers, authorization);
     if (body != NULL)
         headers = curl_slist_append(headers, "Content-Type: application/json");
@@ -66,8 +67,8 @@ enum sg_status sg_http_request(struct sg_http *http, const char *path, const str
     CURLcode code = curl_easy_perform(curl);
     curl_slist_free_all(headers);
     if (code != CURLE_OK)
-        return sg_error_set(error, SG_UNREACHABLE, "no answer from %.*s (%s); is stepgate running there? --url says where to look", SG_FMT(base),
-                            curl_easy_strerror(code));
+        return sg_error_set(error, SG_UNREACHABLE, "no answer from %.*s (%s); is stepgate running there? --url says where to look",
+                            SG_FMT(base), curl_easy_strerror(code));
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     *http_status = (int)status;

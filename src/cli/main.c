@@ -26,9 +26,9 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"dev", SG_COMMAND_DEV, sg_command_serve},          {"start", SG_COMMAND_START, sg_command_serve},
-    {"send", SG_COMMAND_SEND, sg_command_send},         {"run", SG_COMMAND_RUN, sg_command_run},
-    {"why", SG_COMMAND_WHY, sg_command_why},            {"doctor", SG_COMMAND_DOCTOR, sg_command_doctor},
+    {"dev", SG_COMMAND_DEV, sg_command_serve},  {"start", SG_COMMAND_START, sg_command_serve},
+    {"send", SG_COMMAND_SEND, sg_command_send}, {"run", SG_COMMAND_RUN, sg_command_run},
+    {"why", SG_COMMAND_WHY, sg_command_why},    {"doctor", SG_COMMAND_DOCTOR, sg_command_doctor},
     {"cel", SG_COMMAND_CEL, sg_command_cel},
 };
 
@@ -95,7 +95,8 @@ static bool has_separate_value(const char *flag)
     if (strcmp(flag, "-l") == 0)
         return true;
     enum sg_option_id id = strncmp(flag, "--", 2) == 0 ? sg_option_find(sg_str_from(flag + 2), 0) : SG_OPTION_COUNT;
-    return id != SG_OPTION_COUNT && sg_option_info(id)->kind != SG_OPTION_KIND_BOOL && sg_option_info(id)->kind != SG_OPTION_KIND_INERT_BOOL;
+    return id != SG_OPTION_COUNT && sg_option_info(id)->kind != SG_OPTION_KIND_BOOL &&
+           sg_option_info(id)->kind != SG_OPTION_KIND_INERT_BOOL;
 }
 
 static int run_command(const struct command *command, int argc, char **argv)

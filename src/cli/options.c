@@ -20,7 +20,7 @@
 #define NAME_BYTES_MAX 64
 
 static const struct sg_option table[] = {
-#define SG_OPTION(ID, name, letter, KIND, commands, default_text, min, max, placeholder, help)                                                       \
+#define SG_OPTION(ID, name, letter, KIND, commands, default_text, min, max, placeholder, help)                                             \
     [SG_OPTION_##ID] = {name, letter, SG_OPTION_KIND_##KIND, commands, default_text, min, max, placeholder, help},
 #include "cli/options.def"
 #undef SG_OPTION
@@ -28,7 +28,8 @@ static const struct sg_option table[] = {
 
 static enum sg_status read_flag(struct sg_options *options, int argc, char **argv, int *at, struct sg_error *error);
 static enum sg_status unknown_flag(const struct sg_options *options, struct sg_str name, struct sg_error *error);
-static enum sg_status parse_number(const struct sg_option *option, struct sg_str text, const char *where, int64_t *number, struct sg_error *error);
+static enum sg_status parse_number(const struct sg_option *option, struct sg_str text, const char *where, int64_t *number,
+                                   struct sg_error *error);
 static bool parse_bool(struct sg_str text, int64_t *number);
 static bool parse_bytes(struct sg_str text, int64_t *number);
 static enum sg_status add_item(struct sg_options *options, struct sg_option_value *value, struct sg_str text, struct sg_error *error);
@@ -118,8 +119,8 @@ enum sg_status sg_options_read_environment(struct sg_options *options, char **en
     return SG_OK;
 }
 
-enum sg_status sg_options_set(struct sg_options *options, enum sg_option_id id, struct sg_str text, enum sg_option_source source, bool is_split,
-                              const char *where, struct sg_error *error)
+enum sg_status sg_options_set(struct sg_options *options, enum sg_option_id id, struct sg_str text, enum sg_option_source source,
+                              bool is_split, const char *where, struct sg_error *error)
 {
     const struct sg_option *option = sg_option_info(id);
     struct sg_option_value *value = &options->values[id];
@@ -210,17 +211,20 @@ void sg_options_print(enum sg_command command, FILE *out)
 {
     fprintf(out, "Flags:\n");
     for (enum sg_option_id id = 0; id < SG_OPTION_COUNT; id++)
-        if ((table[id].commands & (int)command) != 0 && table[id].kind != SG_OPTION_KIND_INERT && table[id].kind != SG_OPTION_KIND_INERT_BOOL)
+        if ((table[id].commands & (int)command) != 0 && table[id].kind != SG_OPTION_KIND_INERT &&
+            table[id].kind != SG_OPTION_KIND_INERT_BOOL)
             print_option(&table[id], out);
 
     bool is_first = true;
     for (enum sg_option_id id = 0; id < SG_OPTION_COUNT; id++) {
-        if ((table[id].commands & (int)command) == 0 || (table[id].kind != SG_OPTION_KIND_INERT && table[id].kind != SG_OPTION_KIND_INERT_BOOL))
+        if ((table[id].commands & (int)command) == 0 ||
+            (table[id].kind != SG_OPTION_KIND_INERT && table[id].kind != SG_OPTION_KIND_INERT_BOOL))
             continue;
         if (is_first)
             fprintf(out, "\nAccepted without effect, so that scripts written for the Inngest server run:\n");
         is_first = false;
-        fprintf(out, "  --%s%s%s%s\n", table[id].name, table[id].help[0] != '\0' ? " (" : "", table[id].help, table[id].help[0] != '\0' ? ")" : "");
+        fprintf(out, "  --%s%s%s%s\n", table[id].name, table[id].help[0] != '\0' ? " (" : "", table[id].help,
+                table[id].help[0] != '\0' ? ")" : "");
     }
 }
 
@@ -271,14 +275,16 @@ static enum sg_status unknown_flag(const struct sg_options *options, struct sg_s
     struct sg_str shown = {name.ptr, name.len < NAME_BYTES_MAX ? name.len : NAME_BYTES_MAX};
     const char *dashes = name.len > 1 ? "--" : "-";
     if (sg_option_find(name, 0) != SG_OPTION_COUNT)
-        return sg_error_set(error, SG_INVALID_ARGUMENT, "%s%.*s is not a flag of this command; --help lists those that are", dashes, SG_FMT(shown));
+        return sg_error_set(error, SG_INVALID_ARGUMENT, "%s%.*s is not a flag of this command; --help lists those that are", dashes,
+                            SG_FMT(shown));
     const char *nearest = sg_option_nearest(name, (int)options->command);
     if (nearest != NULL)
         return sg_error_set(error, SG_INVALID_ARGUMENT, "unknown flag %s%.*s; did you mean --%s?", dashes, SG_FMT(shown), nearest);
     return sg_error_set(error, SG_INVALID_ARGUMENT, "unknown flag %s%.*s; --help lists all", dashes, SG_FMT(shown));
 }
 
-static enum sg_status parse_number(const struct sg_option *option, struct sg_str text, const char *where, int64_t *number, struct sg_error *error)
+static enum sg_status parse_number(const struct sg_option *option, struct sg_str text, const char *where, int64_t *number,
+                                   struct sg_error *error)
 {
     struct sg_str shown = {text.ptr, text.len < NAME_BYTES_MAX ? text.len : NAME_BYTES_MAX};
     int64_t parsed = 0;
@@ -307,7 +313,8 @@ static enum sg_status parse_number(const struct sg_option *option, struct sg_str
         assert(option->kind == SG_OPTION_KIND_BYTES);
         unit = " bytes";
         if (!parse_bytes(text, &parsed))
-            return sg_error_set(error, SG_INVALID_CONFIG, "%s: \"%.*s\" is not a number of bytes such as 4194304 or 4M", where, SG_FMT(shown));
+            return sg_error_set(error, SG_INVALID_CONFIG, "%s: \"%.*s\" is not a number of bytes such as 4194304 or 4M", where,
+                                SG_FMT(shown));
     }
     if (parsed < option->min || parsed > option->max)
         return sg_error_set(error, SG_INVALID_CONFIG, "%s: \"%.*s\" is outside of %lld to %lld%s", where, SG_FMT(shown),
@@ -336,8 +343,8 @@ static bool parse_bytes(struct sg_str text, int64_t *number)
     static const struct {
         const char *suffix;
         int64_t bytes;
-    } units[] = {{"KiB", 1LL << 10}, {"MiB", 1LL << 20}, {"GiB", 1LL << 30}, {"KB", 1LL << 10}, {"MB", 1LL << 20}, {"GB", 1LL << 30},
-                 {"K", 1LL << 10},   {"M", 1LL << 20},   {"G", 1LL << 30},   {"B", 1}};
+    } units[] = {{"KiB", 1LL << 10}, {"MiB", 1LL << 20}, {"GiB", 1LL << 30}, {"KB", 1LL << 10}, {"MB", 1LL << 20},
+                 {"GB", 1LL << 30},  {"K", 1LL << 10},   {"M", 1LL << 20},   {"G", 1LL << 30},  {"B", 1}};
     int64_t unit = 1;
     for (size_t i = 0; i < SG_ARRAY_LEN(units); i++) {
         struct sg_str suffix = sg_str_from(units[i].suffix);
@@ -428,7 +435,8 @@ static void print_option(const struct sg_option *option, FILE *out)
     print_wrapped(option->help, 10, 100, out);
     bool has_default = option->default_text[0] != '\0' && option->kind != SG_OPTION_KIND_BOOL;
     if (strcmp(option->name, "help") != 0)
-        fprintf(out, "          [env INNGEST_%s, STEPGATE_%s%s%s]\n", name, name, has_default ? "; default " : "", has_default ? option->default_text : "");
+        fprintf(out, "          [env INNGEST_%s, STEPGATE_%s%s%s]\n", name, name, has_default ? "; default " : "",
+                has_default ? option->default_text : "");
 }
 
 static void print_wrapped(const char *text, int indent, int width, FILE *out)

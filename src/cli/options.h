@@ -83,8 +83,8 @@ enum sg_status sg_options_read_environment(struct sg_options *options, char **en
  * Sets one option from text, unless a stronger source has. `where` is for the message: "--port", "STEPGATE_PORT", "stepgate.yaml, line 3: port". A list gets
  * one more item (several if `is_split` and there are commas).
  */
-enum sg_status sg_options_set(struct sg_options *options, enum sg_option_id id, struct sg_str text, enum sg_option_source source, bool is_split,
-                              const char *where, struct sg_error *error);
+enum sg_status sg_options_set(struct sg_options *options, enum sg_option_id id, struct sg_str text, enum sg_option_source source,
+                              bool is_split, const char *where, struct sg_error *error);
 
 /* The option of that name; SG_OPTION_COUNT if there is none for the command (0: any command). */
 enum sg_option_id sg_option_find(struct sg_str name, int commands);

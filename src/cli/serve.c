@@ -194,8 +194,9 @@ static void raise_file_limit(const struct sg_node_options *options)
         return;
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
-        sg_log(SG_LOG_WARN, "the system allows fewer open files than connections; clients beyond that wait", SG_KV_INT("allowed", limit.rlim_cur),
-               SG_KV_INT("wanted", wanted), SG_KV_TEXT("remedy", "ulimit -n, LimitNOFILE=, or a smaller --max-connections"));
+        sg_log(SG_LOG_WARN, "the system allows fewer open files than connections; clients beyond that wait",
+               SG_KV_INT("allowed", limit.rlim_cur), SG_KV_INT("wanted", wanted),
+               SG_KV_TEXT("remedy", "ulimit -n, LimitNOFILE=, or a smaller --max-connections"));
 }
 
 static void warn_about_environment(const struct sg_options *options)

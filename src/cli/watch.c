@@ -65,7 +65,8 @@ int sg_watch_run(struct sg_http *http, const char *run_id, const struct sg_watch
             break;
         }
         if (!sg_watch_pause(until_ns)) {
-            sg_complain("the run has not ended within %lld s; stepgate run %s --follow goes on watching", (long long)(options->timeout_ms / 1000), run_id);
+            sg_complain("the run has not ended within %lld s; stepgate run %s --follow goes on watching",
+                        (long long)(options->timeout_ms / 1000), run_id);
             break;
         }
     }
@@ -87,7 +88,8 @@ bool sg_watch_get(struct sg_http *http, const char *path, struct sg_buf *data)
     bool is_good = false;
     if (sg_http_request(http, path, NULL, &http_status, &body, &error) != SG_OK)
         sg_complain("%s", error.message);
-    else if (sg_json_canonicalize(sg_buf_str(&body), NULL, &canonical, &error) != SG_OK || sg_json_kind_of(sg_buf_str(&canonical)) != SG_JSON_OBJECT)
+    else if (sg_json_canonicalize(sg_buf_str(&body), NULL, &canonical, &error) != SG_OK ||
+             sg_json_kind_of(sg_buf_str(&canonical)) != SG_JSON_OBJECT)
         sg_complain("what answers there is not stepgate: %s gave status %d without JSON", path, http_status);
     else if (http_status != 200) {
         struct sg_str said = sg_json_get(sg_buf_str(&canonical), SG_STR("error"));

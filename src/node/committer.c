@@ -36,7 +36,7 @@ struct sg_committer {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* on the monotonic clock */
     struct sg_batch *slot;
-    bool is_working;  /* a batch is being committed or let out */
+    bool is_working; /* a batch is being committed or let out */
     bool wants_room;
     bool wants_chore;
     bool is_stopping;

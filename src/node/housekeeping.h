@@ -12,7 +12,8 @@
 struct sg_housekeeping;
 
 /* Store and clock outlive it. */
-enum sg_status sg_housekeeping_create(struct sg_store *store, struct sg_clock *clock, struct sg_housekeeping **housekeeping, struct sg_error *error);
+enum sg_status sg_housekeeping_create(struct sg_store *store, struct sg_clock *clock, struct sg_housekeeping **housekeeping,
+                                      struct sg_error *error);
 /* Starts the thread. `committer` is told when there is a chore (its option `chore` is sg_housekeeping_chore). */
 enum sg_status sg_housekeeping_start(struct sg_housekeeping *housekeeping, struct sg_committer *committer, struct sg_error *error);
 /* Ends the thread; the committer may still be running. */

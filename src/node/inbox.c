@@ -45,9 +45,9 @@ struct sg_inbox {
     int64_t messages_max;
     int64_t bytes_max;
     bool is_closed;
-    bool is_woken;      /* sg_inbox_wake since the last wait */
-    bool is_sleeping;   /* the engine thread is in ppoll, or about to be */
-    bool is_deaf;       /* and messages shall not wake it */
+    bool is_woken;    /* sg_inbox_wake since the last wait */
+    bool is_sleeping; /* the engine thread is in ppoll, or about to be */
+    bool is_deaf;     /* and messages shall not wake it */
     int wake_fd;
     int clock_fd; /* -1: the kernel has none; setting the wall clock is then noticed at the next message */
 };

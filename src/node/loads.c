@@ -49,9 +49,11 @@ struct steps {
 static enum sg_status start(struct sg_loads *loads, const struct load *template);
 static void do_load(void *context, struct sg_store_reader *reader);
 static enum sg_status attempt(const struct load *load, struct sg_store_reader *reader, struct sg_message *message, struct sg_error *error);
-static enum sg_status read_steps(const struct load *load, struct sg_store_reader *reader, struct sg_message *message, struct sg_error *error);
+static enum sg_status read_steps(const struct load *load, struct sg_store_reader *reader, struct sg_message *message,
+                                 struct sg_error *error);
 static enum sg_status collect_step(void *context, const struct sg_record *record);
-static enum sg_status read_event(const struct load *load, struct sg_store_reader *reader, struct sg_message *message, struct sg_error *error);
+static enum sg_status read_event(const struct load *load, struct sg_store_reader *reader, struct sg_message *message,
+                                 struct sg_error *error);
 static bool is_passing(enum sg_status status);
 static void die_of_memory(void);
 
@@ -128,7 +130,8 @@ static enum sg_status attempt(const struct load *load, struct sg_store_reader *r
     return status;
 }
 
-static enum sg_status read_steps(const struct load *load, struct sg_store_reader *reader, struct sg_message *message, struct sg_error *error)
+static enum sg_status read_steps(const struct load *load, struct sg_store_reader *reader, struct sg_message *message,
+                                 struct sg_error *error)
 {
     struct steps steps = {.arena = &message->arena};
     struct sg_query query = {.kind = SG_KIND_STEP, .index = SG_INDEX_KEY, .equal_count = 1, .limit = ROWS_MAX};
@@ -176,7 +179,8 @@ static enum sg_status collect_step(void *context, const struct sg_record *record
     return SG_OK;
 }
 
-static enum sg_status read_event(const struct load *load, struct sg_store_reader *reader, struct sg_message *message, struct sg_error *error)
+static enum sg_status read_event(const struct load *load, struct sg_store_reader *reader, struct sg_message *message,
+                                 struct sg_error *error)
 {
     struct sg_buf body = {0};
     enum sg_status status = sg_event_read(reader, load->position, &body, error);

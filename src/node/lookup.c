@@ -68,8 +68,8 @@ static enum sg_status keep_found(struct sg_message *message, const struct collec
 static void refuse(struct lookup *lookup, enum sg_status status, const struct sg_error *error);
 static bool grow_levels(struct sg_lookups *lookups);
 
-enum sg_status sg_lookups_create(struct sg_inbox *inbox, struct sg_store_pool *pool, struct sg_clock *clock, const struct sg_committer *committer,
-                                 struct sg_lookups **lookups_out, struct sg_error *error)
+enum sg_status sg_lookups_create(struct sg_inbox *inbox, struct sg_store_pool *pool, struct sg_clock *clock,
+                                 const struct sg_committer *committer, struct sg_lookups **lookups_out, struct sg_error *error)
 {
     struct sg_lookups *lookups = sg_calloc(1, sizeof(*lookups));
     if (lookups == NULL)
@@ -149,8 +149,7 @@ int64_t sg_lookups_floor(struct sg_lookups *lookups)
     SG_CHECK(lookups, LOOKUPS_MAGIC);
     pthread_mutex_lock(&lookups->lock);
     /* Under the lock, so that no lookup begins with an older number between the two. */
-    int64_t commit =
-        lookups->level_count > 0 ? lookups->levels[lookups->level_first].commit : sg_committer_number(lookups->committer);
+    int64_t commit = lookups->level_count > 0 ? lookups->levels[lookups->level_first].commit : sg_committer_number(lookups->committer);
     pthread_mutex_unlock(&lookups->lock);
     return commit;
 }

@@ -17,8 +17,8 @@
 struct sg_lookups;
 
 /* All of them outlive the lookups. */
-enum sg_status sg_lookups_create(struct sg_inbox *inbox, struct sg_store_pool *pool, struct sg_clock *clock, const struct sg_committer *committer,
-                                 struct sg_lookups **lookups, struct sg_error *error);
+enum sg_status sg_lookups_create(struct sg_inbox *inbox, struct sg_store_pool *pool, struct sg_clock *clock,
+                                 const struct sg_committer *committer, struct sg_lookups **lookups, struct sg_error *error);
 /* The pool has been stopped. NULL is fine. */
 void sg_lookups_free(struct sg_lookups *lookups);
 

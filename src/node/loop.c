@@ -149,7 +149,8 @@ static bool do_round(struct sg_loop *loop, struct sg_batch *batch)
     sg_engine_forget_keys(engine, sg_lookups_floor(loop->options.lookups));
     handle_messages(loop, batch);
     int64_t now_ms = sg_clock_now_ms(loop->options.clock);
-    if (!is_full(loop, batch) && sg_engine_next_due(engine) <= now_ms && sg_engine_advance(engine, now_ms, STEPS_PER_ROUND_MAX, batch) != SG_OK)
+    if (!is_full(loop, batch) && sg_engine_next_due(engine) <= now_ms &&
+        sg_engine_advance(engine, now_ms, STEPS_PER_ROUND_MAX, batch) != SG_OK)
         die_of_memory();
     return sg_engine_next_due(engine) <= now_ms;
 }

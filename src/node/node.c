@@ -300,10 +300,8 @@ static enum sg_status open_engine(struct sg_node *node, struct sg_batch **first,
 static enum sg_status open_committer(struct sg_node *node, struct sg_error *error)
 {
     enum sg_status status = sg_housekeeping_create(node->store, &node->clock, &node->housekeeping, error);
-    struct sg_retention_options retention = {.store = node->store,
-                                             .clock = &node->clock,
-                                             .age_ms = node->options.retention_ms,
-                                             .bytes_max = node->options.retention_bytes};
+    struct sg_retention_options retention = {
+        .store = node->store, .clock = &node->clock, .age_ms = node->options.retention_ms, .bytes_max = node->options.retention_bytes};
     if (status == SG_OK)
         status = sg_retention_create(&retention, &node->retention, error);
     if (status != SG_OK)

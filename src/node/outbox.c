@@ -49,7 +49,8 @@ static void let_call_out(struct sg_outbox *outbox, struct sg_effect *effect)
     if (status == SG_OK)
         effect->call = NULL;
     else if (status == SG_NO_MEMORY) {
-        sg_log(SG_LOG_ERROR, "out of memory while handing over a call; ending, so that the next start makes it", SG_KV_ULID("run", call->run_id));
+        sg_log(SG_LOG_ERROR, "out of memory while handing over a call; ending, so that the next start makes it",
+               SG_KV_ULID("run", call->run_id));
         _exit(3);
     } else {
         sg_log(SG_LOG_DEBUG, "a call was not made because the process is ending; the next start makes it", SG_KV_ULID("run", call->run_id),

@@ -24,8 +24,8 @@
 
 #define FSYNC_SAMPLES 200
 #define STEPS_PER_RUN 5
-#define EVENT_NAMES   50
-#define RUNS_IDLE     100
+#define EVENT_NAMES 50
+#define RUNS_IDLE 100
 
 struct server {
     const char *program;
@@ -54,7 +54,8 @@ static double directory_kib(const char *directory);
 static void measure_fsync(const char *directory);
 static void measure_idle_latency(struct world *world);
 static void measure_steps(struct server *server, struct world *world, const char *prefix, int runs_in_flight, double seconds);
-static void measure_events(struct server *server, struct world *world, const char *prefix, int connections, int batch, bool has_match, double seconds);
+static void measure_events(struct server *server, struct world *world, const char *prefix, int connections, int batch, bool has_match,
+                           double seconds);
 static char *event_body(int index, int batch, bool has_match);
 static void print_results(const char *json_file);
 static int compare(const void *a, const void *b);
@@ -121,8 +122,8 @@ static void start_server(struct server *server, int world_port, const char *what
     int64_t started_at_ns = world_now_ns();
     server->pid = fork();
     if (server->pid == 0) {
-        execl(server->program, server->program, "dev", "--no-discovery", "--no-poll", "--port", port, "--host", "127.0.0.1", "--data-dir", server->directory,
-              "--sdk-url", url, "--log-level", "warn", (char *)NULL);
+        execl(server->program, server->program, "dev", "--no-discovery", "--no-poll", "--port", port, "--host", "127.0.0.1", "--data-dir",
+              server->directory, "--sdk-url", url, "--log-level", "warn", (char *)NULL);
         perror(server->program);
         _exit(127);
     }
@@ -208,7 +209,8 @@ static double directory_kib(const char *directory)
         char path[512];
         struct stat status;
         snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
-        if (strstr(entry->d_name, "wal") == NULL && strstr(entry->d_name, "shm") == NULL && stat(path, &status) == 0 && S_ISREG(status.st_mode))
+        if (strstr(entry->d_name, "wal") == NULL && strstr(entry->d_name, "shm") == NULL && stat(path, &status) == 0 &&
+            S_ISREG(status.st_mode))
             bytes += (double)status.st_size;
     }
     if (dir != NULL)
@@ -280,7 +282,8 @@ static void measure_steps(struct server *server, struct world *world, const char
     world_turn(world, world_now_ns() + 1000000000, 0);
 }
 
-static void measure_events(struct server *server, struct world *world, const char *prefix, int connections, int batch, bool has_match, double seconds)
+static void measure_events(struct server *server, struct world *world, const char *prefix, int connections, int batch, bool has_match,
+                           double seconds)
 {
     char *bodies[EVENT_NAMES];
     char name[128];
@@ -319,10 +322,12 @@ static char *event_body(int index, int batch, bool has_match)
         bool is_match = index < 0 || (has_match && i == 0);
         char name[32];
         snprintf(name, sizeof(name), "bench/none.%d", (index + i) % EVENT_NAMES);
-        len += (size_t)snprintf(body + len, size - len,
-                                "%s{\"name\":\"%s\",\"data\":{\"customer\":\"c-1234567\",\"amount\":%d,\"currency\":\"EUR\",\"items\":[\"one\",\"two\",\"three\"],"
-                                "\"note\":\"some text that makes this event as long as the events of real people are, which is about 200 bytes\"}}",
-                                i > 0 ? "," : "", is_match ? "bench/run" : name, i);
+        len += (size_t)snprintf(
+            body + len, size - len,
+            "%s{\"name\":\"%s\",\"data\":{\"customer\":\"c-1234567\",\"amount\":%d,\"currency\":\"EUR\",\"items\":[\"one\",\"two\","
+            "\"three\"],"
+            "\"note\":\"some text that makes this event as long as the events of real people are, which is about 200 bytes\"}}",
+            i > 0 ? "," : "", is_match ? "bench/run" : name, i);
     }
     if (batch > 1)
         body[len++] = ']';
@@ -338,8 +343,8 @@ static void print_results(const char *json_file)
     for (size_t i = 0; i < result_count; i++) {
         printf("  %-62s %12.2f %s\n", results[i].name, results[i].value, results[i].unit);
         if (json != NULL)
-            fprintf(json, "%s\n  \"%s%s%s\": %.4f", i > 0 ? "," : "", results[i].name, results[i].unit[0] != '\0' ? " " : "", results[i].unit,
-                    results[i].value);
+            fprintf(json, "%s\n  \"%s%s%s\": %.4f", i > 0 ? "," : "", results[i].name, results[i].unit[0] != '\0' ? " " : "",
+                    results[i].unit, results[i].value);
     }
     if (json != NULL) {
         fprintf(json, "\n}\n");

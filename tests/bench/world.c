@@ -26,10 +26,10 @@
 
 #include "base/check.h"
 
-#define GAPS_MAX    1000000
-#define RUNS_SLOTS  65536 /* of the table of runs; far more than are in flight */
-#define EVENTS_MAX  256
-#define RUN_ID_LEN  26
+#define GAPS_MAX 1000000
+#define RUNS_SLOTS 65536 /* of the table of runs; far more than are in flight */
+#define EVENTS_MAX 256
+#define RUN_ID_LEN 26
 
 enum role { SERVE, CHECKPOINT, EVENT };
 
@@ -218,8 +218,8 @@ int world_request(int port, const char *method, const char *path, const char *bo
     int fd = connect_to(port, true);
     if (fd < 0)
         return 0;
-    int request_len = snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s", method,
-                               path, strlen(body), body);
+    int request_len = snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+                               method, path, strlen(body), body);
     if (write(fd, request, (size_t)request_len) == request_len) {
         ssize_t got;
         while (len < size - 1 && (got = read(fd, answer + len, size - 1 - len)) > 0)
@@ -291,7 +291,8 @@ static void on_readable(struct world *world, struct connection *connection)
         size_t length = message_length(rest, &head_length);
         if (length == 0)
             break;
-        on_message(world, connection, (struct sg_str){rest.ptr, head_length}, (struct sg_str){rest.ptr + head_length, length - head_length});
+        on_message(world, connection, (struct sg_str){rest.ptr, head_length},
+                   (struct sg_str){rest.ptr + head_length, length - head_length});
         done += length;
     }
     memmove(connection->in.ptr, connection->in.ptr + done, connection->in.len - done);
@@ -320,12 +321,14 @@ static void on_message(struct world *world, struct connection *connection, struc
     if (connection->role == SERVE) {
         if (sg_str_starts_with(head, SG_STR("PUT"))) {
             char registration[2048];
-            int len = snprintf(registration, sizeof(registration),
-                               "{\"app_id\":\"bench\",\"framework\":\"bench\",\"sdk\":\"js:v4.24.0\",\"sdk_language\":\"js\",\"sdk_version\":\"4.24.0\","
-                               "\"url\":\"http://127.0.0.1:%d/api/inngest\",\"functions\":[{\"id\":\"bench-five\",\"name\":\"five\","
-                               "\"triggers\":[{\"event\":\"bench/run\"}],\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"runtime\":{\"type\":\"http\","
-                               "\"url\":\"http://127.0.0.1:%d/api/inngest?fnId=bench-five&stepId=step\"}}}}]}",
-                               world->port, world->port);
+            int len = snprintf(
+                registration, sizeof(registration),
+                "{\"app_id\":\"bench\",\"framework\":\"bench\",\"sdk\":\"js:v4.24.0\",\"sdk_language\":\"js\",\"sdk_version\":\"4.24.0\","
+                "\"url\":\"http://127.0.0.1:%d/api/inngest\",\"functions\":[{\"id\":\"bench-five\",\"name\":\"five\","
+                "\"triggers\":[{\"event\":\"bench/"
+                "run\"}],\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"runtime\":{\"type\":\"http\","
+                "\"url\":\"http://127.0.0.1:%d/api/inngest?fnId=bench-five&stepId=step\"}}}}]}",
+                world->port, world->port);
             respond(world, connection, 200, "x-inngest-sync-kind: in_band\r\n", (struct sg_str){registration, (size_t)len});
         } else {
             on_call(world, connection, body);
@@ -402,7 +405,8 @@ static void on_checkpointed(struct world *world, struct connection *checkpointer
         return;
     }
     world->counts.runs++;
-    respond(world, call, 206, "", SG_STR("[{\"data\":\"done\",\"id\":\"0737c22d3bfae812339732d14d8c7dbd6dc4e09c\",\"op\":\"RunComplete\"}]"));
+    respond(world, call, 206, "",
+            SG_STR("[{\"data\":\"done\",\"id\":\"0737c22d3bfae812339732d14d8c7dbd6dc4e09c\",\"op\":\"RunComplete\"}]"));
     call = world->calls_waiting;
     if (call != NULL) {
         world->calls_waiting = call->waiting;
@@ -418,13 +422,15 @@ static void on_checkpointed(struct world *world, struct connection *checkpointer
 static void checkpoint_next(struct world *world, struct connection *checkpointer, struct connection *call)
 {
     char body[1024];
-    int len = snprintf(body, sizeof(body),
-                       "{\"fn_id\":\"11111111-1111-4111-8111-111111111111\",\"qi_id\":\"%s\",\"run_id\":\"%s\",\"steps\":[{\"data\":{\"n\":%d,\"text\":"
-                       "\"a result of a usual size, which is not much\"},\"displayName\":\"step %d\",\"id\":\"%040d\",\"name\":\"step %d\","
-                       "\"op\":\"StepRun\",\"opts\":{}}],\"ts\":1}",
-                       call->qi_id, call->run_id, call->step, call->step, call->step, call->step);
+    int len = snprintf(
+        body, sizeof(body),
+        "{\"fn_id\":\"11111111-1111-4111-8111-111111111111\",\"qi_id\":\"%s\",\"run_id\":\"%s\",\"steps\":[{\"data\":{\"n\":%d,\"text\":"
+        "\"a result of a usual size, which is not much\"},\"displayName\":\"step %d\",\"id\":\"%040d\",\"name\":\"step %d\","
+        "\"op\":\"StepRun\",\"opts\":{}}],\"ts\":1}",
+        call->qi_id, call->run_id, call->step, call->step, call->step, call->step);
     checkpointer->waiting = call;
-    sg_buf_printf(&checkpointer->out, "POST /v1/checkpoint/%s/async HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
+    sg_buf_printf(&checkpointer->out,
+                  "POST /v1/checkpoint/%s/async HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
                   call->run_id, len);
     sg_buf_append(&checkpointer->out, (struct sg_str){body, (size_t)len});
     flush(world, checkpointer);
@@ -473,8 +479,9 @@ static void send_events(struct world *world)
             return;
         const char *body = world->bodies[world->next_body];
         world->next_body = (world->next_body + 1) % world->body_count;
-        sg_buf_printf(&connection->out, "POST /e/bench HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                      strlen(body), body);
+        sg_buf_printf(&connection->out,
+                      "POST /e/bench HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", strlen(body),
+                      body);
         connection->is_busy = true;
         world->started++;
         flush(world, connection);

@@ -17,11 +17,11 @@ enum world_protocol {
 };
 
 struct world_counts {
-    int64_t calls;       /* received by the app */
-    int64_t steps;       /* that the app reported, and the server took */
-    int64_t runs;        /* that the app ended */
-    int64_t requests;    /* of events, answered with 200 */
-    int64_t refused;     /* answered with anything else */
+    int64_t calls;    /* received by the app */
+    int64_t steps;    /* that the app reported, and the server took */
+    int64_t runs;     /* that the app ended */
+    int64_t requests; /* of events, answered with 200 */
+    int64_t refused;  /* answered with anything else */
 };
 
 /* Listens on 127.0.0.1, any port. NULL and a message on stderr if the system does not let it. */

@@ -44,8 +44,9 @@ Test(cli_config, reads_the_references_file_as_yaml)
 
 Test(cli_config, reads_the_same_as_json)
 {
-    check_the_sample("inngest.json", "{\"sdk-url\": [\"http://localhost:3000/api/inngest\"], \"no-discovery\": true, \"port\": 9000,\n"
-                                     "\"retry-interval\": 1, \"signing-key\": \"0123abcd\", \"event-key\": [\"k1\", \"k2\"], \"host\": null}");
+    check_the_sample("inngest.json",
+                     "{\"sdk-url\": [\"http://localhost:3000/api/inngest\"], \"no-discovery\": true, \"port\": 9000,\n"
+                     "\"retry-interval\": 1, \"signing-key\": \"0123abcd\", \"event-key\": [\"k1\", \"k2\"], \"host\": null}");
 }
 
 Test(cli_config, empty_yaml_file_sets_nothing)
@@ -61,7 +62,8 @@ Test(cli_config, one_file_serves_all_commands)
 {
     struct sg_options options = of(SG_COMMAND_START);
     struct sg_error error;
-    cr_assert(eq(int, sg_config_parse(&options, "a.yml", SG_STR("no-discovery: true\ntick: 10\nport: 1\n"), &error), SG_OK), "%s", error.message);
+    cr_assert(eq(int, sg_config_parse(&options, "a.yml", SG_STR("no-discovery: true\ntick: 10\nport: 1\n"), &error), SG_OK), "%s",
+              error.message);
     cr_assert(eq(int, sg_config_parse(&options, "a.yml", SG_STR("no-discovery: [a, b]\n"), &error), SG_OK), "%s", error.message);
     cr_assert(eq(i64, sg_options_int(&options, SG_OPTION_PORT), 1));
     sg_options_free(&options);
@@ -101,7 +103,8 @@ Test(cli_config, mistakes_are_named_with_file_line_and_key)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct sg_options options = of(SG_COMMAND_DEV);
         struct sg_error error = {.status = SG_OK};
-        cr_assert(eq(int, sg_config_parse(&options, cases[i].name, sg_str_from(cases[i].text), &error), SG_INVALID_CONFIG), "%s", cases[i].text);
+        cr_assert(eq(int, sg_config_parse(&options, cases[i].name, sg_str_from(cases[i].text), &error), SG_INVALID_CONFIG), "%s",
+                  cases[i].text);
         cr_assert(ne(ptr, strstr(error.message, cases[i].said), NULL), "\"%s\" is not in \"%s\"", cases[i].said, error.message);
         sg_options_free(&options);
     }

@@ -6,8 +6,16 @@
 #include "cli/config.h"
 #include "cli/options.h"
 
-#define ARGS(...) (sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)), (char *[]){__VA_ARGS__}
-#define ENVIRONMENT(...) (char *[]){__VA_ARGS__, NULL}
+#define ARGS(...)                                                                                                                          \
+    (sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)), (char *[])                                                                         \
+    {                                                                                                                                      \
+        __VA_ARGS__                                                                                                                        \
+    }
+#define ENVIRONMENT(...)                                                                                                                   \
+    (char *[])                                                                                                                             \
+    {                                                                                                                                      \
+        __VA_ARGS__, NULL                                                                                                                  \
+    }
 
 static struct sg_options of(enum sg_command command)
 {
@@ -43,7 +51,12 @@ Test(cli_options, flags_may_be_written_in_every_usual_way)
 {
     struct sg_options options = of(SG_COMMAND_DEV);
     struct sg_error error;
-    cr_assert(eq(int, read_flags(&options, ARGS("-p", "9000", "-u", "http://a/", "--sdk-url=http://b/", "-uhttp://c/", "--no-poll", "--no-discovery=false", "-no-ui"), &error), SG_OK));
+    cr_assert(eq(int,
+                 read_flags(&options,
+                            ARGS("-p", "9000", "-u", "http://a/", "--sdk-url=http://b/", "-uhttp://c/", "--no-poll", "--no-discovery=false",
+                                 "-no-ui"),
+                            &error),
+                 SG_OK));
     cr_assert(eq(i64, sg_options_int(&options, SG_OPTION_PORT), 9000));
     cr_assert(eq(sz, options.values[SG_OPTION_SDK_URL].count, 3));
     cr_assert(eq(str, (char *)options.values[SG_OPTION_SDK_URL].items[1].ptr, "http://b/"));
@@ -58,7 +71,12 @@ Test(cli_options, script_written_for_the_reference_runs)
 {
     struct sg_options options = of(SG_COMMAND_DEV);
     struct sg_error error;
-    cr_assert(eq(int, read_flags(&options, ARGS("--no-discovery", "--no-poll", "--port", "8288", "--retry-interval", "1", "--tick", "10", "--queue-workers", "50", "--persist", "--connect-gateway-port", "8289"), &error), SG_OK),
+    cr_assert(eq(int,
+                 read_flags(&options,
+                            ARGS("--no-discovery", "--no-poll", "--port", "8288", "--retry-interval", "1", "--tick", "10",
+                                 "--queue-workers", "50", "--persist", "--connect-gateway-port", "8289"),
+                            &error),
+                 SG_OK),
               "%s", error.message);
     cr_assert(eq(i64, sg_options_int(&options, SG_OPTION_RETRY_INTERVAL), 1000));
     sg_options_free(&options);
@@ -106,7 +124,9 @@ Test(cli_options, durations_and_sizes_may_carry_units)
 {
     struct sg_options options = of(SG_COMMAND_DEV);
     struct sg_error error;
-    cr_assert(eq(int, read_flags(&options, ARGS("--shutdown-timeout", "1m30s", "--max-event-bytes", "512k", "--max-body-bytes", "8MiB"), &error), SG_OK));
+    cr_assert(eq(int,
+                 read_flags(&options, ARGS("--shutdown-timeout", "1m30s", "--max-event-bytes", "512k", "--max-body-bytes", "8MiB"), &error),
+                 SG_OK));
     cr_assert(eq(i64, sg_options_int(&options, SG_OPTION_SHUTDOWN_TIMEOUT), 90000));
     cr_assert(eq(i64, sg_options_int(&options, SG_OPTION_MAX_EVENT_BYTES), 512 * 1024));
     cr_assert(eq(i64, sg_options_int(&options, SG_OPTION_MAX_BODY_BYTES), 8 * 1024 * 1024));
@@ -150,7 +170,8 @@ Test(cli_options, bad_environment_is_refused_by_its_name)
 {
     struct sg_options options = of(SG_COMMAND_DEV);
     struct sg_error error;
-    assert_refused(&error, sg_options_read_environment(&options, ENVIRONMENT("INNGEST_PORT=x"), &error), "INNGEST_PORT: \"x\" is not a whole number");
+    assert_refused(&error, sg_options_read_environment(&options, ENVIRONMENT("INNGEST_PORT=x"), &error),
+                   "INNGEST_PORT: \"x\" is not a whole number");
     sg_options_free(&options);
 }
 

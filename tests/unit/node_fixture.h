@@ -16,13 +16,13 @@
 #define DEADLINE_NS (20LL * 1000 * 1000 * 1000)
 
 /* Waits until the condition holds; fails the test if it does not within the deadline. */
-#define WAIT_UNTIL(condition)                                                                                                                        \
-    do {                                                                                                                                             \
-        int64_t until_ns = sg_monotonic_now_ns() + DEADLINE_NS;                                                                                      \
-        while (!(condition)) {                                                                                                                       \
-            cr_assert(sg_monotonic_now_ns() < until_ns, "did not happen: %s", #condition);                                                           \
-            nanosleep(&(struct timespec){0, 200000}, NULL);                                                                                          \
-        }                                                                                                                                            \
+#define WAIT_UNTIL(condition)                                                                                                              \
+    do {                                                                                                                                   \
+        int64_t until_ns = sg_monotonic_now_ns() + DEADLINE_NS;                                                                            \
+        while (!(condition)) {                                                                                                             \
+            cr_assert(sg_monotonic_now_ns() < until_ns, "did not happen: %s", #condition);                                                 \
+            nanosleep(&(struct timespec){0, 200000}, NULL);                                                                                \
+        }                                                                                                                                  \
     } while (0)
 
 #define assert_ok(call) cr_assert(eq(int, (int)(call), SG_OK))

@@ -145,9 +145,10 @@ static void register_app(struct fixture *f)
     function->id = id_of(2);
     function->slug = SG_STR("app-fn");
     function->name = SG_STR("Fn");
-    function->config = SG_STR("{\"id\":\"app-fn\",\"name\":\"Fn\",\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"retries\":{\"attempts\":3},"
-                              "\"runtime\":{\"type\":\"http\",\"url\":\"http://127.0.0.1:1/?fnId=app-fn&stepId=step\"}}},"
-                              "\"triggers\":[{\"event\":\"a\"}]}");
+    function->config =
+        SG_STR("{\"id\":\"app-fn\",\"name\":\"Fn\",\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"retries\":{\"attempts\":3},"
+               "\"runtime\":{\"type\":\"http\",\"url\":\"http://127.0.0.1:1/?fnId=app-fn&stepId=step\"}}},"
+               "\"triggers\":[{\"event\":\"a\"}]}");
     message->client = &waiter.client;
     message->as.registration = (struct sg_registration){.app_id = id_of(1),
                                                         .app_name = SG_STR("app"),
@@ -169,8 +170,8 @@ static struct sg_message *event_of(struct waiter *waiter, uint8_t number)
     static const char body[] = "{\"data\":{},\"id\":\"x\",\"name\":\"a\",\"ts\":1}";
     struct sg_message *message = message_of(SG_MESSAGE_EVENTS);
     struct sg_event_in *event = sg_arena_zalloc(&message->arena, sizeof(*event));
-    *event = (struct sg_event_in){
-        .internal_id = id_of(number), .name = SG_STR("a"), .body = sg_str_from(body), .ts_ms = 1, .is_id_fresh = true};
+    *event =
+        (struct sg_event_in){.internal_id = id_of(number), .name = SG_STR("a"), .body = sg_str_from(body), .ts_ms = 1, .is_id_fresh = true};
     message->client = waiter != NULL ? &waiter->client : NULL;
     message->as.events.events = event;
     message->as.events.count = 1;
@@ -199,7 +200,8 @@ static void answer(struct fixture *f, int index, enum sg_answer_kind kind, const
     message->as.answer.answer.kind = kind;
     message->as.answer.answer.http_status = kind == SG_ANSWER_OPS ? 206 : kind == SG_ANSWER_FINISHED ? 200 : 500;
     message->as.answer.answer.output = kind == SG_ANSWER_FINISHED ? SG_STR("\"done\"") : SG_STR_NULL;
-    message->as.answer.answer.error = kind == SG_ANSWER_ERROR ? SG_STR("{\"error\":\"x\",\"message\":\"x\",\"name\":\"Error\"}") : SG_STR_NULL;
+    message->as.answer.answer.error =
+        kind == SG_ANSWER_ERROR ? SG_STR("{\"error\":\"x\",\"message\":\"x\",\"name\":\"Error\"}") : SG_STR_NULL;
     if (step_id != NULL) {
         struct sg_op *op = sg_arena_zalloc(&message->arena, sizeof(*op));
         struct sg_str id = sg_arena_copy(&message->arena, sg_str_from(step_id));

@@ -7,6 +7,9 @@
  * it is) and gives a value, a bool or the text of a key. The language is CEL with the rules for missing data of the server
  * that stepgate stands in for (reference/05 §4): a plain CEL evaluator would refuse what these users wrote.
  *
+ * Of that server's quirks (reference/05 §10) Q1, Q4, Q6 and Q12 are mended, the others kept, because existing apps rely on them:
+ * a JSON number is a double and neither a date (Q9) nor a priority (Q10) without int(). tests/unit/cel_quirks.c shows each.
+ *
  * An index (`struct sg_cel_index`) holds the expressions of everybody who waits for an event of one name and finds those
  * that are true for it without evaluating the others.
  *

@@ -175,12 +175,13 @@ static bool is_plan_possible(const struct sg_cel_plan *plan, const struct sg_cel
 static size_t crowd_of(const struct sg_cel_index *index, const struct sg_cel_template *template, size_t plan_number,
                        const struct sg_cel_value *constants)
 {
-    const struct sg_cel_plan *plan = &template->plans.items[plan_number];
+    const struct sg_cel_template_plan *made = &template->plans[plan_number];
+    const struct sg_cel_plan *plan = &made->plan;
     size_t crowd = 0;
     for (size_t i = 0; i < plan->count; i++) {
         const struct sg_cel_value *key;
         for (uint32_t k = 0; (key = atom_key(&plan->atoms[i], constants, k)) != NULL; k++) {
-            uint32_t hash = hash_key(template->paths[plan_number][i], atom_class(&plan->atoms[i]), key);
+            uint32_t hash = hash_key(made->paths[i], atom_class(&plan->atoms[i]), key);
             struct sg_cel_bucket_node *node = sg_cel_buckets_first(&index->buckets, hash);
             for (; node != NULL && crowd < CROWD_MAX; node = sg_cel_buckets_next(&index->buckets, node))
                 crowd++;
@@ -196,12 +197,12 @@ static int choose_plan(const struct sg_cel_index *index, const struct sg_cel_tem
 {
     int best = -1;
     size_t best_cost = SIZE_MAX;
-    for (size_t i = 0; i < template->plans.count; i++) {
-        const struct sg_cel_plan *plan = &template->plans.items[i];
+    for (size_t i = 0; i < template->plan_count; i++) {
+        const struct sg_cel_plan *plan = &template->plans[i].plan;
         if (!is_plan_possible(plan, constants))
             continue;
         size_t cost = (size_t)plan->rank;
-        if (template->plans.count > 1)
+        if (template->plan_count > 1)
             cost += 2 * crowd_of(index, template, i, constants);
         if (cost < best_cost) {
             best = (int)i;
@@ -227,10 +228,11 @@ static void link_keys(struct sg_cel_index *index, struct sg_cel_waiter *waiter, 
     if (waiter->node_count == 0)
         return;
     const struct sg_cel_value *constants = waiter_constants(waiter);
-    const struct sg_cel_plan *plan = &waiter->template->plans.items[waiter->plan];
+    const struct sg_cel_template_plan *made = &waiter->template->plans[waiter->plan];
+    const struct sg_cel_plan *plan = &made->plan;
     uint32_t next = 0;
     for (size_t i = 0; i < plan->count; i++) {
-        struct sg_cel_key_path *path = waiter->template->paths[waiter->plan][i];
+        struct sg_cel_key_path *path = made->paths[i];
         enum key_class class = atom_class(&plan->atoms[i]);
         const struct sg_cel_value *key;
         for (uint32_t k = 0; (key = atom_key(&plan->atoms[i], constants, k)) != NULL; k++) {
@@ -279,7 +281,7 @@ enum sg_status sg_cel_index_add(struct sg_cel_index *index, const struct sg_cel_
         assert(template->program->tree.constant_count == program->tree.constant_count);
         plan = choose_plan(index, template, program->tree.constants);
         if (plan >= 0)
-            node_count = plan_key_count(&template->plans.items[plan], program->tree.constants);
+            node_count = plan_key_count(&template->plans[plan].plan, program->tree.constants);
     }
     struct sg_cel_waiter *made = waiter_create(program != NULL ? &program->tree : NULL, node_count);
     if (made == NULL) {
@@ -354,7 +356,7 @@ static struct sg_cel_waiter *node_waiter(const struct sg_cel_bucket_node *node)
 /* Makes the comparison that the whole expression consists of; `value` NULL: the attribute is absent. */
 static bool is_equal_to(const struct sg_cel_waiter *waiter, const struct sg_cel_value *value)
 {
-    const struct sg_cel_value *constant = &waiter_constants(waiter)[waiter->template->plans.items[0].atoms[0].slot];
+    const struct sg_cel_value *constant = &waiter_constants(waiter)[waiter->template->plans[0].plan.atoms[0].slot];
     int64_t steps = SG_LIMIT_CEL_STEPS;
     if (value == NULL)
         return constant->kind == SG_CEL_NULL;
@@ -370,8 +372,8 @@ static bool probe(struct sg_cel_index *index, const struct sg_cel_key_path *path
     for (; node != NULL; node = sg_cel_buckets_next(&index->buckets, node)) {
         struct sg_cel_waiter *waiter = node_waiter(node);
         SG_CHECK(waiter, WAITER_MAGIC);
-        bool is_sure = waiter->template->plans.is_exact;
-        if (is_sure && (waiter->template->paths[0][0] != path || !is_equal_to(waiter, value)))
+        bool is_sure = waiter->template->is_exact;
+        if (is_sure && (waiter->template->plans[0].paths[0] != path || !is_equal_to(waiter, value)))
             continue;
         if (!add_candidate(index, waiter, is_sure))
             return false;

@@ -14,6 +14,9 @@
 
 #include "base/check.h"
 
+/* Each block repeats its source line, which may be the whole text; what nobody reads is left out. */
+#define RENDERED_BYTES_MAX 32768
+
 void sg_cel_problems_init(struct sg_cel_problems *problems, struct sg_arena *arena)
 {
     *problems = (struct sg_cel_problems){.arena = arena};
@@ -97,9 +100,14 @@ void sg_cel_problems_render(struct sg_cel_problems *problems, struct sg_str text
         problems->items[to] = moved;
     }
     sg_buf_append(out, SG_STR("error compiling expression: "));
+    size_t start = out->len;
     for (size_t i = 0; i < problems->count; i++) {
         if (i > 0)
             sg_buf_byte(out, '\n');
+        if (out->len - start > RENDERED_BYTES_MAX) {
+            sg_buf_printf(out, "... and %zu more", problems->count - i);
+            return;
+        }
         render_one(&problems->items[i], text, out);
     }
 }

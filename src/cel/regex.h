@@ -11,8 +11,8 @@ extern "C" {
 struct sg_cel_regex;
 
 /*
- * Compiles a pattern (UTF-8) within `bytes_max` of memory, one hundred of which are one instruction. SG_INVALID_EXPRESSION with the reason in `message`, cut to
- * `message_size` with its NUL; SG_NO_MEMORY.
+ * Compiles a pattern (UTF-8) within `bytes_max` of memory, a hundred of which are one instruction. SG_INVALID_EXPRESSION with
+ * the reason in `message`, cut to `message_size` with its NUL; SG_NO_MEMORY.
  */
 enum sg_status sg_cel_regex_compile(struct sg_str pattern, size_t bytes_max, struct sg_cel_regex **regex, char *message,
                                     size_t message_size);

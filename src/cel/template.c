@@ -207,14 +207,15 @@ const struct sg_cel_value *sg_cel_key_path_find(const struct sg_cel_key_path *pa
 
 static void template_free(struct sg_cel_templates *templates, struct sg_cel_template *template)
 {
-    for (size_t i = 0; i < template->plans.count; i++) {
-        for (size_t k = 0; k < template->plans.items[i].count; k++)
-            path_put(templates, template->paths[i][k]);
+    for (size_t i = 0; i < template->plan_count; i++) {
+        for (size_t k = 0; k < template->plans[i].plan.count; k++)
+            path_put(templates, template->plans[i].paths[k]);
     }
     if (template->program != NULL)
         templates->bytes -= sg_cel_program_bytes(template->program);
-    templates->bytes -= sizeof(*template) + template->shape.len;
+    templates->bytes -= sizeof(*template) + template->shape.len + template->plan_count * sizeof(*template->plans);
     sg_cel_program_free(template->program);
+    sg_free(template->plans);
     sg_free(template);
 }
 
@@ -224,15 +225,25 @@ static bool template_fill(struct sg_cel_templates *templates, struct sg_cel_temp
         return false; /* it has been compiled before, so only memory can be missing */
     const struct sg_cel_tree *tree = &template->program->tree;
     templates->bytes += sg_cel_program_bytes(template->program);
-    sg_cel_access_plan(tree, templates->subject, &template->plans);
-    for (size_t i = 0; i < template->plans.count; i++) {
-        for (size_t k = 0; k < template->plans.items[i].count; k++) {
-            template->paths[i][k] = path_get(templates, template->plans.items[i].atoms[k].chain, tree->constants);
-            if (template->paths[i][k] == NULL)
-                return false;
+
+    struct sg_cel_plans plans;
+    sg_cel_access_plan(tree, templates->subject, &plans);
+    template->plans = sg_calloc(plans.count, sizeof(*template->plans));
+    if (template->plans == NULL)
+        return false;
+    template->plan_count = plans.count;
+    template->is_exact = plans.is_exact;
+    templates->bytes += plans.count * sizeof(*template->plans);
+    bool is_fine = true;
+    for (size_t i = 0; i < plans.count; i++) {
+        struct sg_cel_template_plan *made = &template->plans[i];
+        made->plan = plans.items[i];
+        for (size_t k = 0; k < made->plan.count && is_fine; k++) {
+            made->paths[k] = path_get(templates, made->plan.atoms[k].chain, tree->constants);
+            is_fine = made->paths[k] != NULL;
         }
     }
-    return true;
+    return is_fine;
 }
 
 static struct sg_cel_template *template_create(struct sg_cel_templates *templates, struct sg_str shape, struct sg_str text)

@@ -24,12 +24,18 @@ struct sg_cel_key_step {
     int64_t index;
 };
 
+struct sg_cel_template_plan {
+    struct sg_cel_plan plan;
+    struct sg_cel_key_path *paths[SG_LIMIT_CEL_ATOMS]; /* of its atoms */
+};
+
 struct sg_cel_template {
     struct sg_str shape; /* the key of the map that holds it */
     size_t users;        /* waiters */
     struct sg_cel_program *program;
-    struct sg_cel_plans plans;
-    struct sg_cel_key_path *paths[SG_LIMIT_CEL_PLANS][SG_LIMIT_CEL_ATOMS];
+    size_t plan_count;
+    struct sg_cel_template_plan *plans;
+    bool is_exact; /* see struct sg_cel_plans */
 };
 
 /* All templates and paths of one index. */

@@ -125,3 +125,15 @@ Test(cel_errors, invalid_utf8_is_refused_with_its_place)
     cr_assert(eq(int, sg_cel_compile(S("event.data.a == \"\xff\""), SG_CEL_CHECK_FULL, &program, &error), SG_INVALID_EXPRESSION));
     cr_assert(strstr(error.message, "1:18: invalid UTF-8") != NULL, "%s", error.message);
 }
+
+Test(cel_errors, a_hundred_mistakes_in_one_long_line_are_not_shown_a_hundred_times)
+{
+    struct sg_buf text = {0};
+    for (int i = 0; i < 2000; i++)
+        sg_buf_printf(&text, "%swrong%d == 1", i > 0 ? " && " : "", i);
+    sg_buf_byte(&text, '\0');
+    const char *problem = cel_problem(text.ptr, SG_CEL_CHECK_FULL);
+    cr_assert(strlen(problem) < 200000);
+    cr_assert(strstr(problem, "... and 9") != NULL);
+    sg_buf_free(&text);
+}

@@ -10,7 +10,9 @@
 #include "base/alloc.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* Static because the heap is: faults belong to the process, not to an object a caller could pass along. */
 static atomic_bool is_armed;
@@ -37,10 +39,26 @@ void *sg_malloc(size_t bytes)
     return is_refused() ? NULL : malloc(bytes > 0 ? bytes : 1);
 }
 
-void *sg_malloc_aligned(size_t alignment, size_t bytes)
+void *sg_pages_take(size_t bytes)
 {
-    void *ptr = NULL;
-    return is_refused() || posix_memalign(&ptr, alignment, bytes) != 0 ? NULL : ptr;
+    if (is_refused())
+        return NULL;
+    /* Twice as much holds an aligned piece; what is before and behind it goes back. */
+    char *pages = mmap(NULL, bytes * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
+        return NULL;
+    size_t before = (bytes - ((uintptr_t)pages & (bytes - 1))) & (bytes - 1);
+    size_t behind = bytes - before;
+    if (before > 0)
+        (void)munmap(pages, before); /* fails only if the kernel has no room for one more range: then it stays reserved, untouched */
+    if (behind > 0)
+        (void)munmap(pages + before + bytes, behind);
+    return pages + before;
+}
+
+void sg_pages_give(void *pages, size_t bytes)
+{
+    (void)munmap(pages, bytes);
 }
 
 void *sg_calloc(size_t count, size_t bytes)

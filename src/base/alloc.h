@@ -14,8 +14,10 @@ void *sg_malloc(size_t bytes);
 void *sg_calloc(size_t count, size_t bytes);
 void *sg_realloc(void *ptr, size_t bytes);
 void sg_free(void *ptr);
-/* `alignment` is a power of two and a multiple of sizeof(void *); freed with sg_free. */
-void *sg_malloc_aligned(size_t alignment, size_t bytes);
+/* Zeroed pages from the system, aligned to their size, which is a power of two of at least a page; NULL means out of memory. */
+void *sg_pages_take(size_t bytes);
+/* Gives them back to the system at once. */
+void sg_pages_give(void *pages, size_t bytes);
 
 /*
  * Makes the `nth` allocation from now on fail (1 is the next one), and with `is_lasting` every later one too. 0 switches

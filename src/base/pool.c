@@ -1,7 +1,7 @@
 /*
  * Pools of equal things.
  *
- * The model. A block is 64 KiB of things behind a small header, aligned to 64 KiB: masking a thing's address gives its block. Free things are chained
+ * The model. A block is 256 KiB of pages with a small header and things behind it, aligned to its size: masking a thing's address gives its block. Free things are chained
  * through their first word. Blocks with room are in one list, full ones in another; take and give are O(1).
  */
 #include "base/pool.h"
@@ -12,10 +12,8 @@
 
 #include "base/alloc.h"
 
-#define BLOCK_BYTES 65536u
+#define BLOCK_BYTES 262144u
 #define BLOCK_MAGIC 0x706f6f6cu
-/* A little less than the alignment, so that the allocator's own header fits between two blocks and they lie side by side. */
-#define BLOCK_USABLE_BYTES (BLOCK_BYTES - 64u)
 
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_POOLED 0
@@ -45,7 +43,7 @@ void sg_pool_init(struct sg_pool *pool, size_t thing_bytes)
 {
     memset(pool, 0, sizeof(*pool));
     pool->thing_bytes = (thing_bytes + 7) & ~(size_t)7;
-    pool->per_block = (BLOCK_USABLE_BYTES - header_bytes()) / pool->thing_bytes;
+    pool->per_block = (BLOCK_BYTES - header_bytes()) / pool->thing_bytes;
     assert(pool->per_block >= 8);
 }
 
@@ -53,7 +51,7 @@ static void blocks_free(struct sg_list *list)
 {
     struct sg_list_node *node;
     while ((node = sg_list_pop_front(list)) != NULL)
-        sg_free(SG_CONTAINER_OF(node, struct block, in_pool));
+        sg_pages_give(SG_CONTAINER_OF(node, struct block, in_pool), BLOCK_BYTES);
 }
 
 void sg_pool_free(struct sg_pool *pool)
@@ -65,10 +63,9 @@ void sg_pool_free(struct sg_pool *pool)
 
 static struct block *block_create(struct sg_pool *pool)
 {
-    struct block *block = sg_malloc_aligned(BLOCK_BYTES, BLOCK_USABLE_BYTES);
+    struct block *block = sg_pages_take(BLOCK_BYTES);
     if (block == NULL)
         return NULL;
-    memset(block, 0, sizeof(*block));
     block->magic = BLOCK_MAGIC;
     sg_list_push_front(&pool->partial, &block->in_pool);
     return block;
@@ -121,6 +118,6 @@ void sg_pool_give(struct sg_pool *pool, void *thing)
     if (block->used == 0 && !is_last) {
         sg_list_remove(&pool->partial, &block->in_pool);
         block->magic = 0;
-        sg_free(block);
+        sg_pages_give(block, BLOCK_BYTES);
     }
 }

@@ -2,7 +2,7 @@
  * A pool of things of one size, for those of which there may be millions: no header per thing, no rounding up, and memory that goes back to the
  * system when a peak is over.
  *
- * Things are cut from blocks of 64 KiB, each aligned to its size, so a thing finds its block by its address. A block that has become empty is
+ * Things are cut from blocks of 256 KiB, each aligned to its size, so a thing finds its block by its address. A block that has become empty is
  * freed, but for one that is kept for the next. Under the address sanitizer every thing is an allocation of its own, so that use after
  * free is still found.
  */

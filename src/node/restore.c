@@ -8,6 +8,7 @@
  */
 #include "node/restore.h"
 
+#include <malloc.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -53,6 +54,7 @@ enum sg_status sg_restore_engine(struct sg_store *store, struct sg_engine *engin
         scanned = sg_store_scan(store, kinds[index], hand_over, &progress, error);
     }
     sg_warm_end(warm);
+    malloc_trim(0); /* what the scans needed goes back to the system: a start is no reason to look large ever after */
     if (scanned != SG_OK)
         return scanned;
 

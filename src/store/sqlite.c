@@ -350,6 +350,7 @@ static enum sg_status sqlite_scan(struct sg_store *base, enum sg_kind kind, sg_r
     if (status == SG_OK)
         status = sg_sqlite_visit_rows(store->writer, statement, kind, visit, context, error);
     sqlite3_finalize(statement);
+    (void)sqlite3_db_release_memory(store->writer); /* pages that were read once, in passing, would fill the writer's cache */
     pthread_mutex_unlock(&store->commit_lock);
     return status;
 }

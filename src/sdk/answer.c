@@ -24,8 +24,9 @@
 #define NOT_SDK_TEXT "The response did not come from an Inngest SDK"
 #define STRING_OBJECT_BYTES (32 * 1024)    /* an error inside a string is looked for up to this size (reference/02 §6.3) */
 #define PLAIN_TEXT_BYTES_MAX (1024 * 1024) /* ours: of a body that is not JSON; quoting may make six bytes of one */
+#define DEEP_BYTES_SHOWN 200               /* ours: of a body that is refused for its depth */
 
-/* Canonical JSON of a text, or nothing. SG_NO_MEMORY is the only error. */
+/* Canonical JSON of a text, or nothing. SG_NO_MEMORY and SG_TOO_DEEP are the only errors. */
 static enum sg_status canonical(struct sg_str text, struct sg_arena *arena, struct sg_str *value)
 {
     *value = SG_STR_NULL;
@@ -38,7 +39,7 @@ static enum sg_status canonical(struct sg_str text, struct sg_arena *arena, stru
             status = SG_NO_MEMORY;
     }
     sg_buf_free(&buf);
-    return status == SG_NO_MEMORY ? SG_NO_MEMORY : SG_OK;
+    return status == SG_NO_MEMORY || status == SG_TOO_DEEP ? status : SG_OK;
 }
 
 static struct sg_str quoted(struct sg_str text, struct sg_arena *arena)
@@ -72,10 +73,13 @@ static enum sg_status unwrap(struct sg_str value, size_t bytes_max, struct sg_ar
     text = sg_str_trim(text);
     if (text.len == 0 || text.ptr[0] != '{')
         return SG_OK;
-    return canonical(text, arena, object);
+    return canonical(text, arena, object) == SG_NO_MEMORY ? SG_NO_MEMORY : SG_OK;
 }
 
-/* A body as a value (reference/01 §8.8); empty: none. */
+/*
+ * A body as a value (reference/01 §8.8); empty: none. SG_TOO_DEEP: it is JSON, too deep to be kept as such; the value is its
+ * text then, for an error that quotes it.
+ */
 static enum sg_status body_value(struct sg_str body, struct sg_arena *arena, struct sg_str *value)
 {
     *value = SG_STR_NULL;
@@ -83,11 +87,11 @@ static enum sg_status body_value(struct sg_str body, struct sg_arena *arena, str
     if (text.len == 0)
         return SG_OK;
     enum sg_status status = canonical(text, arena, value);
-    if (status != SG_OK)
+    if (status == SG_NO_MEMORY)
         return status;
     if (value->len == 0) {
-        *value = quoted(cut_to(body, PLAIN_TEXT_BYTES_MAX), arena);
-        return value->ptr == NULL ? SG_NO_MEMORY : SG_OK;
+        *value = quoted(cut_to(body, status == SG_TOO_DEEP ? DEEP_BYTES_SHOWN : PLAIN_TEXT_BYTES_MAX), arena);
+        return value->ptr == NULL ? SG_NO_MEMORY : status;
     }
     struct sg_str inner;
     status = unwrap(*value, SIZE_MAX, arena, &inner);
@@ -355,6 +359,16 @@ static enum sg_status decode_foreign_failure(const struct sg_answer_input *input
     return status;
 }
 
+/* A result that cannot be kept: an error like any that is not the SDK's own, so it is tried again. */
+static enum sg_status decode_too_deep(struct sg_arena *arena, struct sg_answer *answer)
+{
+    answer->is_no_retry = false;
+    answer->retry_after_ms = 0;
+    struct sg_str words =
+        sg_arena_printf(arena, "The function's result is JSON nested more than %d deep: it cannot be kept", SG_LIMIT_JSON_DEPTH);
+    return words.ptr == NULL ? SG_NO_MEMORY : own_error(answer, "Error", words, words, SG_STR_NULL, arena);
+}
+
 enum sg_status sg_answer_decode(const struct sg_answer_input *input, struct sg_arena *arena, struct sg_answer *answer)
 {
     *answer = (struct sg_answer){.http_status = input->http_status};
@@ -388,8 +402,11 @@ enum sg_status sg_answer_decode(const struct sg_answer_input *input, struct sg_a
         return decode_ops(&headers, body, arena, answer);
     if (!is_success && !is_sdk)
         return decode_foreign_failure(input, &headers, http_status, body, arena, answer);
-    if (body_value(body, arena, &answer->output) != SG_OK)
-        return SG_NO_MEMORY;
+    enum sg_status status = body_value(body, arena, &answer->output);
+    if (status == SG_NO_MEMORY)
+        return status;
+    if (status == SG_TOO_DEEP && is_success && is_sdk)
+        return decode_too_deep(arena, answer);
     if (!is_success)
         return decode_failure(input, &headers, http_status, arena, answer);
     answer->is_no_retry = false;

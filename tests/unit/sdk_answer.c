@@ -304,6 +304,19 @@ Test(sdk_answer, an_op_list_that_cannot_be_read_is_retried)
     assert_contains(answer.error, "unknown opcode");
 }
 
+Test(sdk_answer, a_result_that_is_nested_too_deeply_is_a_failed_attempt)
+{
+    static char body[2001];
+    memset(body, '[', 1000);
+    memset(body + 1000, ']', 1000);
+    decode(200, HEADERS(V4), body);
+    cr_assert(eq(int, answer.kind, SG_ANSWER_ERROR));
+    cr_assert(not(answer.is_no_retry));
+    assert_contains(answer.error, "nested more than 512 deep");
+    decode(500, HEADERS(V4), body);
+    assert_contains(answer.error, "invalid status code: 500");
+}
+
 Test(sdk_answer, everything_that_comes_out_is_canonical_json)
 {
     static const char *const bodies[] = {"",      "{",   "[[[[",          "\"\\ud800\"", "\x80\xff", "{\"error\":\"{\\\"a\\\":1}\"}",

@@ -1,1 +1,26 @@
-# tests/sim joins the build here; see Makefile.am.
+# The simulator: worlds of engine, store, SDKs and faults; see tests/sim/sim.c.
+#
+#     make sim SEEDS=10000        more worlds than `make check` lives in
+SIM_SOURCES = \
+	tests/sim/oracle.c tests/sim/oracle.h \
+	tests/sim/rig.c tests/sim/rig.h \
+	tests/sim/scenario.h tests/sim/scenarios.c \
+	tests/sim/script.c tests/sim/script.h \
+	tests/sim/sdk.c \
+	tests/sim/sim.c \
+	tests/sim/verdict.c \
+	tests/sim/world.c tests/sim/world.h
+SIM_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
+SIM_LDADD = src/store/libstore.la src/engine/libengine.la src/cel/libcel.la src/json/libjson.la src/base/libbase.la $(DEP_LIBS)
+
+check_PROGRAMS += tests/sim/sim
+SIM_TESTS += tests/sim/sim
+tests_sim_sim_SOURCES = $(SIM_SOURCES)
+tests_sim_sim_CPPFLAGS = $(SIM_CPPFLAGS)
+tests_sim_sim_LDADD = $(SIM_LDADD)
+
+SEEDS = 1000
+SIM_JOBS = 2
+sim: tests/sim/sim$(EXEEXT)
+	tests/sim/sim$(EXEEXT) --seeds $(SEEDS) --jobs $(SIM_JOBS)
+.PHONY: sim

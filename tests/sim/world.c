@@ -1,0 +1,784 @@
+/*
+ * The scheduler of a simulated world.
+ *
+ * The model. Everything is a list of things that may happen: messages to hand to the engine, due work to advance, a batch to seal, a sealed batch to commit,
+ * loads to do, SDKs to move, requests to send, the clock to tick. Each action picks one at random; which kinds are likely, and which faults, is drawn per
+ * seed. When nothing can happen, the clock goes to the next due time; when nothing is due, the faults are switched off and the world comes to rest.
+ *
+ * Output commit is this file's side of the bargain: effects of a batch are let out after its commit, in order, and a crash takes with it all that was
+ * not committed, and with some luck the effects of what was.
+ */
+#include "sim/world.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/memory.h"
+
+#define START_MS 1767225600000LL /* 2026-01-01 */
+#define HOUR_MS 3600000LL
+/* More actions than any world needs: it would not come to rest. */
+#define ACTIONS_MAX 3000000
+#define APP_URL "http://app.test/api/inngest"
+
+enum crash_moment { CRASH_NONE, CRASH_BEFORE_EFFECTS, CRASH_LATER };
+
+static void engine_start(struct world *world, const struct sg_buf *expected);
+
+/* ---- chance ---- */
+
+uint64_t world_below(struct world *world, uint64_t bound)
+{
+    return sg_rng_below(&world->rng, bound);
+}
+
+bool world_chance(struct world *world, int per_ten_thousand)
+{
+    return (int)world_below(world, 10000) < per_ten_thousand;
+}
+
+bool world_fault(struct world *world, enum fault fault)
+{
+    if (world->is_draining || (world->scenario->faults & (int)fault) == 0 || !world_chance(world, world->chances[__builtin_ctz(fault)]))
+        return false;
+    world->totals.faults++;
+    return true;
+}
+
+void world_say(struct world *world, const char *format, ...)
+{
+    if (!world->is_verbose)
+        return;
+    fprintf(stderr, "%8lld %13lld ", (long long)world->tick, (long long)(world->now_ms - START_MS));
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+}
+
+/* ---- clients ---- */
+
+static void client_replied(struct sg_client *base, const struct sg_reply *reply);
+static void registration_post(struct world *world);
+
+struct client *world_client(struct world *world, enum client_kind kind)
+{
+    struct client *client = calloc(1, sizeof(*client));
+    rig_need(client != NULL, "no memory for a client");
+    client->base.reply = client_replied;
+    client->world = world;
+    client->kind = kind;
+    client->next = world->clients;
+    world->clients = client;
+    return client;
+}
+
+void world_client_drop(struct world *world, struct client *client)
+{
+    struct client **at = &world->clients;
+    while (*at != client)
+        at = &(*at)->next;
+    *at = client->next;
+    free(client);
+}
+
+static void request_failed(struct world *world, int number)
+{
+    struct world_request *request = &world->requests[number];
+    request->state = REQUEST_UNSENT; /* and it will be sent again */
+    world->requests_left++;
+}
+
+static void client_replied(struct sg_client *base, const struct sg_reply *reply)
+{
+    struct client *client = (struct client *)(void *)base;
+    struct world *world = client->world;
+    world_say(world, "reply to client kind %d: %s", client->kind, sg_status_code(reply->status));
+    switch (client->kind) {
+    case CLIENT_EVENTS: {
+        struct world_request *request = &world->requests[client->request];
+        if (reply->status != SG_OK)
+            oracle_break(&world->oracle, "events were refused: %s", reply->message);
+        for (int index = 0; index < request->event_count; index++)
+            request->events[index].is_confirmed[request->events[index].sent - 1] = true;
+        request->state = REQUEST_CONFIRMED;
+        if (world_fault(world, FAULT_RESEND) && request->tries < 7)
+            request_failed(world, client->request);
+        break;
+    }
+    case CLIENT_CANCEL:
+        if (reply->status == SG_OK)
+            oracle_run(&world->oracle, client->run_id)->is_cancel_confirmed = true;
+        break;
+    case CLIENT_CHECKPOINT:
+        if (client->exec != NULL)
+            sdk_checkpoint_replied(world, client->exec, reply);
+        break;
+    case CLIENT_REGISTER:
+        if (reply->status != SG_OK)
+            oracle_break(&world->oracle, "a registration was refused: %s", reply->message);
+        break;
+    case CLIENT_REMOVE:
+        break;
+    }
+    world_client_drop(world, client);
+    if (world->is_registration_wanted)
+        registration_post(world);
+}
+
+/* ---- messages ---- */
+
+void world_post(struct world *world, struct sg_message *message, int64_t lookup_commit, int64_t delay)
+{
+    rig_need(world->inbox_count < WORLD_PENDING_MAX, "too many messages for the world");
+    world->inbox[world->inbox_count++] = (struct pending){message, lookup_commit, world->tick + delay};
+}
+
+struct world_function *world_function(struct world *world, struct sg_str slug)
+{
+    for (int index = 0; index < world->function_count; index++)
+        if (sg_str_eq(slug, sg_str_from(world->functions[index].slug)))
+            return &world->functions[index];
+    rig_need(false, "a call of an unknown function");
+    return NULL;
+}
+
+static bool registration_is_pending(const struct world *world)
+{
+    for (const struct client *client = world->clients; client != NULL; client = client->next)
+        if (client->kind == CLIENT_REGISTER || client->kind == CLIENT_REMOVE)
+            return true;
+    return false;
+}
+
+static void registration_post(struct world *world)
+{
+    world->is_registration_wanted = registration_is_pending(world);
+    if (world->is_registration_wanted)
+        return;
+    static struct rig_function served[WORLD_FUNCTIONS_MAX];
+    static char expressions[WORLD_FUNCTIONS_MAX][64];
+    size_t count = 0;
+    for (int index = 0; index < world->function_count; index++) {
+        const struct world_function *function = &world->functions[index];
+        if (!function->is_served)
+            continue;
+        const char *expression = NULL;
+        if (function->spec->failure_of != NULL)
+            snprintf(expressions[count], sizeof(expressions[count]), "event.data.function_id == '%s'", function->spec->failure_of);
+        else
+            snprintf(expressions[count], sizeof(expressions[count]), "event.data.n > %d", function->spec->above);
+        if (function->spec->failure_of != NULL || function->spec->above > 0)
+            expression = expressions[count];
+        served[count] = (struct rig_function){.slug = function->slug,
+                                              .event = function->spec->failure_of != NULL ? "inngest/function.failed" : function->spec->event,
+                                              .expression = expression,
+                                              .retries = function->retries,
+                                              .revision = function->revision};
+        count++;
+    }
+    char checksum[32];
+    snprintf(checksum, sizeof(checksum), "sum-%d", ++world->registrations);
+    struct sg_message *message = rig_registration("app", APP_URL, checksum, served, count);
+    message->client = &world_client(world, CLIENT_REGISTER)->base;
+    world_post(world, message, -1, 0);
+    world_say(world, "registration %s of %zu functions", checksum, count);
+}
+
+static void event_fill(struct world *world, struct sg_message *message, struct sg_event_in *in, struct world_event *event, int request, int index)
+{
+    struct sg_arena *arena = &message->arena;
+    struct sg_str internal = sg_arena_printf(arena, "%d-%d-%d", request, index, event->sent);
+    struct sg_str id = event->id[0] != '\0' ? sg_arena_copy(arena, sg_str_from(event->id)) : sg_arena_printf(arena, "fresh-%.*s", SG_FMT(internal));
+    in->name = sg_arena_copy(arena, sg_str_from(event->name));
+    in->ts_ms = event->ts_ms;
+    in->body = sg_arena_printf(arena, "{\"data\":{\"n\":%d},\"id\":\"%.*s\",\"name\":\"%s\",\"ts\":%lld}", event->n, SG_FMT(id), event->name,
+                               (long long)event->ts_ms);
+    in->internal_id = rig_id("internal", internal);
+    in->is_id_fresh = event->id[0] == '\0';
+    if (!in->is_id_fresh)
+        in->key = rig_id("event", id);
+    event->internal_ids[event->sent++] = in->internal_id;
+    if (event->sent_at_ms == 0)
+        event->sent_at_ms = world->now_ms;
+    event->last_at_ms = world->now_ms;
+}
+
+static void request_send(struct world *world)
+{
+    int number = (int)world_below(world, (uint64_t)world->scenario->requests);
+    while (world->requests[number].state != REQUEST_UNSENT)
+        number = (number + 1) % world->scenario->requests;
+    struct world_request *request = &world->requests[number];
+    if (request->tries == 8) { /* the client gives up: nothing is claimed about the last attempt */
+        request->state = REQUEST_GIVEN_UP;
+        world->requests_left--;
+        return;
+    }
+    struct sg_message *message = sg_message_create(SG_MESSAGE_EVENTS);
+    rig_need(message != NULL, "no memory for a message");
+    struct sg_event_in *in = sg_arena_zalloc(&message->arena, (size_t)request->event_count * sizeof(*in));
+    rig_need(in != NULL, "no memory for events");
+    for (int index = 0; index < request->event_count; index++)
+        event_fill(world, message, &in[index], &request->events[index], number, index);
+    message->as.events.events = in;
+    message->as.events.count = (size_t)request->event_count;
+    message->as.events.received_at_ms = world->now_ms;
+    rig_lookup(world->reader, message, world->now_ms, world->committed);
+    struct client *client = world_client(world, CLIENT_EVENTS);
+    client->request = number;
+    message->client = &client->base;
+    request->state = REQUEST_PENDING;
+    request->tries++;
+    world->requests_left--;
+    world_post(world, message, world->committed, (int64_t)world_below(world, 4));
+    world_say(world, "request %d with %d events of %s", number, request->event_count, request->events[0].name);
+}
+
+/* ---- things that may happen ---- */
+
+static void batch_open(struct world *world)
+{
+    if (world->open != NULL)
+        return;
+    world->open = sg_batch_create(++world->batch_number);
+    rig_need(world->open != NULL, "no memory for a batch");
+    world->open_messages = 0;
+}
+
+static int inbox_pick(struct world *world)
+{
+    if (world->inbox_count == 0)
+        return -1;
+    int start = (int)world_below(world, (uint64_t)world->inbox_count);
+    for (int index = 0; index < world->inbox_count; index++) {
+        int at = (start + index) % world->inbox_count;
+        if (world->inbox[at].not_before <= world->tick)
+            return at;
+    }
+    return -1;
+}
+
+static void deliver(struct world *world, int at)
+{
+    struct pending pending = world->inbox[at];
+    world->inbox[at] = world->inbox[--world->inbox_count];
+    batch_open(world);
+    world->open_messages++;
+    world->totals.messages++;
+    world_say(world, "message kind %d", pending.message->kind);
+    rig_need(sg_engine_handle(world->engine, pending.message, world->now_ms, world->open) == SG_OK, "the engine ran out of memory");
+}
+
+static void keys_forget(struct world *world)
+{
+    int64_t floor = world->committed;
+    for (int index = 0; index < world->inbox_count; index++)
+        if (world->inbox[index].lookup_commit >= 0 && world->inbox[index].lookup_commit < floor)
+            floor = world->inbox[index].lookup_commit;
+    sg_engine_forget_keys(world->engine, floor);
+}
+
+static void load_do(struct world *world)
+{
+    int at = (int)world_below(world, (uint64_t)world->load_count);
+    struct sg_effect load = world->loads[at];
+    world->loads[at] = world->loads[--world->load_count];
+    if (load.kind == SG_EFFECT_LOAD_EVENT) {
+        world_post(world, rig_load_event(world->reader, load.position, world->now_ms, world->committed), world->committed,
+                   (int64_t)world_below(world, 8));
+        return;
+    }
+    struct sg_message *message = rig_load_run(world->reader, load.run_id);
+    if (world_fault(world, FAULT_LOAD)) {
+        message->as.loaded_run.status = SG_STORE_CORRUPT;
+        message->as.loaded_run.step_count = 0;
+        oracle_run(&world->oracle, load.run_id)->is_excused = true;
+    }
+    world_post(world, message, -1, (int64_t)world_below(world, 8));
+}
+
+static void seal(struct world *world)
+{
+    struct sg_error error = {0};
+    if (!sg_engine_check(world->engine, &error))
+        oracle_break(&world->oracle, "%s", error.message);
+    struct sealed *sealed = &world->sealed[world->sealed_count++];
+    *sealed = (struct sealed){.batch = world->open, .now_ms = world->now_ms};
+    world->open = NULL;
+    if (world->pending_crash == 0 && world_fault(world, FAULT_CRASH)) {
+        sealed->crash = world_chance(world, 5000) ? CRASH_BEFORE_EFFECTS : CRASH_LATER;
+        sealed->dump = rig_dump(world->engine);
+    }
+}
+
+static void live_run_add(struct world *world, struct sg_id id)
+{
+    if (world->live_run_count == world->live_run_capacity) {
+        world->live_run_capacity = world->live_run_capacity == 0 ? 64 : world->live_run_capacity * 2;
+        world->live_runs = realloc(world->live_runs, (size_t)world->live_run_capacity * sizeof(*world->live_runs));
+        rig_need(world->live_runs != NULL, "no memory for runs");
+    }
+    world->live_runs[world->live_run_count++] = id;
+}
+
+static void let_out(struct world *world, struct sg_batch *batch)
+{
+    for (size_t index = 0; index < batch->effect_count; index++) {
+        struct sg_effect *effect = &batch->effects[index];
+        switch (effect->kind) {
+        case SG_EFFECT_REPLY:
+            effect->client->reply(effect->client, &effect->reply);
+            break;
+        case SG_EFFECT_CALL:
+            if (effect->call->snapshot == 0)
+                live_run_add(world, effect->call->run_id);
+            world_say(world, "call of %.*s job %lld generation %d attempt %d target '%.*s' snapshot %lld", SG_FMT(effect->call->slug),
+                      (long long)effect->call->job_id, effect->call->generation, effect->call->attempt, SG_FMT(effect->call->target),
+                      (long long)effect->call->snapshot);
+            sdk_call(world, effect->call);
+            effect->call = NULL;
+            break;
+        case SG_EFFECT_LOAD_RUN:
+        case SG_EFFECT_LOAD_EVENT:
+            if (world->load_count == world->load_capacity) {
+                world->load_capacity = world->load_capacity == 0 ? 64 : world->load_capacity * 2;
+                world->loads = realloc(world->loads, (size_t)world->load_capacity * sizeof(*world->loads));
+                rig_need(world->loads != NULL, "no memory for loads");
+            }
+            world->loads[world->load_count++] = *effect;
+            break;
+        }
+    }
+}
+
+static void sealed_drop(struct world *world)
+{
+    sg_batch_free(world->sealed[0].batch);
+    sg_buf_free(&world->sealed[0].dump);
+    memmove(&world->sealed[0], &world->sealed[1], (size_t)--world->sealed_count * sizeof(world->sealed[0]));
+}
+
+static void crash(struct world *world, struct sg_buf *expected)
+{
+    world_say(world, "crash");
+    world->totals.crashes++;
+    world->incarnation++;
+    world->pending_crash = 0;
+    sg_engine_free(world->engine);
+    world->engine = NULL;
+    sg_batch_free(world->open);
+    world->open = NULL;
+    while (world->sealed_count > 0)
+        sealed_drop(world);
+    while (world->inbox_count > 0)
+        sg_message_free(world->inbox[--world->inbox_count].message);
+    world->load_count = 0;
+    engine_start(world, expected);
+
+    sdk_process_died(world);
+    struct client *waiting = world->clients; /* their connections break; what they do about it goes to the next process */
+    world->clients = NULL;
+    bool is_registering = false;
+    while (waiting != NULL) {
+        struct client *client = waiting;
+        waiting = client->next;
+        if (client->kind == CLIENT_EVENTS)
+            request_failed(world, client->request);
+        else if (client->kind == CLIENT_CHECKPOINT && client->exec != NULL)
+            sdk_checkpoint_lost(world, client->exec);
+        else if (client->kind == CLIENT_REGISTER)
+            is_registering = true;
+        free(client);
+    }
+    if (is_registering)
+        registration_post(world);
+}
+
+static void commit(struct world *world)
+{
+    struct sealed *sealed = &world->sealed[0];
+    struct sg_error error = {0};
+    bool is_unknown = false;
+    bool is_applied = true;
+    if (world_fault(world, FAULT_COMMIT)) {
+        sg_store_memory_fail_next(world->store, 1, world_chance(world, 5000) ? SG_STORE_BUSY : SG_STORE_FULL, false);
+    } else if (world->pending_crash == 0 && sealed->crash == CRASH_NONE && world_fault(world, FAULT_UNKNOWN_COMMIT)) {
+        is_unknown = true;
+        is_applied = world_chance(world, 5000);
+        sg_store_memory_fail_next(world->store, 1, SG_STORE_IO, is_applied);
+    }
+    enum sg_status status = sg_store_commit(world->store, sealed->batch->writes, sealed->batch->write_count, &error);
+    if (status != SG_OK && !is_unknown)
+        return; /* the same batch again, later */
+    is_unknown = is_unknown && status != SG_OK; /* a batch without writes cannot fail */
+    world->totals.commits++;
+    if (is_applied) {
+        oracle_committed(&world->oracle, sealed->batch->writes, sealed->batch->write_count, sealed->now_ms);
+        world->committed = sealed->batch->number;
+    }
+    if (is_unknown) {
+        crash(world, NULL);
+        return;
+    }
+    struct sg_buf dump = sealed->dump;
+    sealed->dump = (struct sg_buf){0};
+    if (sealed->crash == CRASH_BEFORE_EFFECTS) {
+        crash(world, &dump);
+        sg_buf_free(&dump);
+        return;
+    }
+    if (sealed->crash == CRASH_LATER) {
+        world->pending_crash = 1 + (int)world_below(world, 40);
+        sg_buf_free(&world->crash_dump);
+        world->crash_dump = dump;
+    }
+    struct sg_batch *batch = sealed->batch;
+    sealed->batch = NULL;
+    sealed_drop(world);
+    let_out(world, batch);
+    sg_batch_free(batch);
+}
+
+static void functions_change(struct world *world)
+{
+    if (world_fault(world, FAULT_REDEPLOY)) {
+        size_t cursor = 0;
+        struct oracle_run *run;
+        for (int index = 0; index < world->function_count; index++)
+            world->functions[index].is_other = !world->functions[index].is_other;
+        while ((run = sg_map_next(&world->oracle.runs, &cursor)) != NULL)
+            run->is_excused = true;
+    }
+    if (world_fault(world, FAULT_REGISTER)) {
+        struct world_function *function = &world->functions[world_below(world, (uint64_t)world->function_count)];
+        function->revision++;
+        if (function->is_served)
+            registration_post(world);
+    }
+    if (!world->is_app_removed && !registration_is_pending(world) && world_fault(world, FAULT_REMOVE)) {
+        struct sg_message *message = sg_message_create(SG_MESSAGE_REMOVE_APP);
+        rig_need(message != NULL, "no memory for a message");
+        message->as.remove_app.url = SG_STR(APP_URL);
+        message->client = &world_client(world, CLIENT_REMOVE)->base;
+        world->is_app_removed = true;
+        for (int index = 0; index < world->function_count; index++)
+            world->functions[index].was_archived = true;
+        world_post(world, message, -1, 0);
+    } else if (world->is_app_removed && world_chance(world, 100)) {
+        world->is_app_removed = false;
+        registration_post(world);
+    }
+    for (int index = 0; index < world->function_count; index++) {
+        struct world_function *function = &world->functions[index];
+        if (!function->is_served && world->requests_left < world->scenario->requests / 2 && world_chance(world, 200)) {
+            function->is_served = true;
+            registration_post(world);
+        }
+    }
+}
+
+static void run_cancel(struct world *world)
+{
+    if (world->live_run_count == 0 || !world_fault(world, FAULT_CANCEL))
+        return;
+    struct sg_id id = world->live_runs[world_below(world, (uint64_t)world->live_run_count)];
+    struct sg_message *message = sg_message_create(SG_MESSAGE_CANCEL);
+    rig_need(message != NULL, "no memory for a message");
+    message->as.cancel.run_id = id;
+    message->as.cancel.reason = SG_STR("the simulator felt like it");
+    struct client *client = world_client(world, CLIENT_CANCEL);
+    client->run_id = id;
+    message->client = &client->base;
+    oracle_run(&world->oracle, id)->is_cancel_asked = true;
+    world_post(world, message, -1, (int64_t)world_below(world, 8));
+}
+
+/* ---- the scheduler ---- */
+
+enum action { ACT_DELIVER, ACT_ADVANCE, ACT_SEAL, ACT_COMMIT, ACT_LOAD, ACT_SDK, ACT_SEND, ACT_COUNT };
+
+static int action_weight(const struct world *world, enum action action)
+{
+    static const int weights[ACT_COUNT] = {60, 40, 12, 40, 40, 60, 4};
+    /* Each seed likes some things better than others. */
+    return weights[action] * (1 + (int)((world->seed * 2654435761u >> (action * 3)) % 5));
+}
+
+static bool action_is_possible(struct world *world, enum action action)
+{
+    bool has_room = world->sealed_count < WORLD_SEALED_MAX && (world->open == NULL || world->open_messages < world->batch_messages_max);
+    switch (action) {
+    case ACT_DELIVER:
+        return has_room && world->inbox_count > 0;
+    case ACT_ADVANCE:
+        return has_room && sg_engine_next_due(world->engine) <= world->now_ms;
+    case ACT_SEAL:
+        return world->sealed_count < WORLD_SEALED_MAX && world->open != NULL &&
+               (world->open_messages > 0 || world->open->write_count > 0 || world->open->effect_count > 0);
+    case ACT_COMMIT:
+        return world->sealed_count > 0 && world->pending_crash == 0;
+    case ACT_LOAD:
+        return world->load_count > 0;
+    case ACT_SDK:
+        return world->exec_count > 0;
+    case ACT_SEND:
+        return world->requests_left > 0 && world->inbox_count < WORLD_PENDING_MAX / 2;
+    case ACT_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* False if it turned out that there was nothing to do. */
+static bool action_do(struct world *world, enum action action)
+{
+    int at;
+    switch (action) {
+    case ACT_DELIVER:
+        at = inbox_pick(world);
+        if (at < 0)
+            return false;
+        deliver(world, at);
+        if (world_chance(world, 1000))
+            keys_forget(world);
+        return true;
+    case ACT_ADVANCE:
+        batch_open(world);
+        rig_need(sg_engine_advance(world->engine, world->now_ms, 1 + (int)world_below(world, 16), world->open) == SG_OK,
+                 "the engine ran out of memory");
+        return true;
+    case ACT_SEAL:
+        seal(world);
+        return true;
+    case ACT_COMMIT:
+        commit(world);
+        return true;
+    case ACT_LOAD:
+        load_do(world);
+        return true;
+    case ACT_SDK:
+        return sdk_act(world);
+    case ACT_SEND:
+        request_send(world);
+        return true;
+    case ACT_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* Nothing can happen at this moment. False when all has come to rest. */
+static bool idle(struct world *world)
+{
+    if (world->pending_crash > 0) {
+        crash(world, &world->crash_dump);
+        return true;
+    }
+    for (int index = 0; index < world->inbox_count; index++)
+        if (world->inbox[index].not_before > world->tick)
+            return true; /* a few ticks more */
+    int64_t due_at_ms = sg_engine_next_due(world->engine);
+    if (due_at_ms != INT64_MAX) {
+        if (due_at_ms > world->now_ms)
+            world->now_ms = due_at_ms;
+        return true;
+    }
+    if (sdk_time_out(world)) {
+        world->now_ms += 2 * HOUR_MS;
+        return true;
+    }
+    if (world->is_draining)
+        return false;
+    world->is_draining = true;
+    if (world->is_app_removed) {
+        world->is_app_removed = false;
+        registration_post(world);
+    }
+    return true;
+}
+
+static bool act(struct world *world)
+{
+    world->tick++;
+    world->totals.actions++;
+    if (world->pending_crash > 0 && --world->pending_crash == 0) {
+        crash(world, &world->crash_dump);
+        return true;
+    }
+    if (world_below(world, 3) == 0)
+        world->now_ms += (int64_t)world_below(world, 20);
+    if (world_fault(world, FAULT_JUMP))
+        world->now_ms += (int64_t)world_below(world, world_chance(world, 5000) ? 60000 : (uint64_t)(6 * HOUR_MS));
+    if (!world->is_draining) {
+        functions_change(world);
+        run_cancel(world);
+    }
+    int weights[ACT_COUNT];
+    int sum = 0;
+    for (int action = 0; action < ACT_COUNT; action++) {
+        weights[action] = action_is_possible(world, (enum action)action) ? action_weight(world, (enum action)action) : 0;
+        sum += weights[action];
+    }
+    while (sum > 0) {
+        int draw = (int)world_below(world, (uint64_t)sum);
+        int action = 0;
+        while (draw >= weights[action])
+            draw -= weights[action++];
+        if (action_do(world, (enum action)action))
+            return true;
+        sum -= weights[action];
+        weights[action] = 0;
+    }
+    return idle(world);
+}
+
+/* ---- life ---- */
+
+static void engine_start(struct world *world, const struct sg_buf *expected)
+{
+    world->options = (struct sg_engine_options){
+        .seed = sg_rng_next(&world->rng),
+        .retry_interval_ms = world->scenario->retry_interval_ms,
+        .steps_per_run_max = world->scenario->steps_max,
+        .is_fully_parked = world_chance(world, 4000),
+    };
+    world->batch_number = world->committed; /* what was not committed never happened */
+    batch_open(world);
+    world->engine = rig_restore(world->store, &world->options, world->now_ms, world->open);
+    struct sg_error error = {0};
+    struct sg_engine_stats stats;
+    sg_engine_stats(world->engine, &stats);
+    if (stats.stray != 0 || stats.damaged != 0)
+        oracle_break(&world->oracle, "start-up found %lld stray records and %lld damaged runs", (long long)stats.stray, (long long)stats.damaged);
+    if (!sg_engine_check(world->engine, &error))
+        oracle_break(&world->oracle, "after start-up: %s", error.message);
+    if (expected == NULL)
+        return;
+    struct sg_buf dump = rig_dump(world->engine);
+    if (!sg_str_eq(sg_buf_str(&dump), sg_buf_str(expected))) {
+        oracle_break(&world->oracle, "the engine that was started is not the one that crashed");
+        if (world->is_verbose)
+            fprintf(stderr, "---- crashed\n%.*s---- started\n%.*s----\n", (int)expected->len, expected->ptr, (int)dump.len, dump.ptr);
+    }
+    sg_buf_free(&dump);
+}
+
+static void functions_fill(struct world *world)
+{
+    const struct scenario *scenario = world->scenario;
+    for (int index = 0; index < SCENARIO_FUNCTIONS_MAX && scenario->functions[index].slug != NULL; index++) {
+        int copies = index == 0 ? 1 + scenario->copies : 1;
+        for (int copy = 0; copy < copies; copy++) {
+            struct world_function *function = &world->functions[world->function_count++];
+            function->spec = &scenario->functions[index];
+            snprintf(function->slug, sizeof(function->slug), copy == 0 ? "%s" : "%s-%d", function->spec->slug, copy);
+            function->id = rig_id("function", sg_str_from(function->slug));
+            function->retries = function->spec->retries;
+            function->is_served = !function->spec->is_late;
+        }
+    }
+}
+
+static void event_draw(struct world *world, struct world_event *event, int number)
+{
+    const struct scenario_function *function;
+    do
+        function = world->functions[world_below(world, (uint64_t)world->function_count)].spec;
+    while (function->event == NULL);
+    size_t len = strcspn(function->event, " ");
+    snprintf(event->name, sizeof(event->name), "%.*s", (int)len, function->event);
+    if (len > 0 && function->event[len - 1] == '*')
+        snprintf(event->name + len - 1, sizeof(event->name) - len + 1, "n%d", (int)world_below(world, 3));
+    event->n = (int)world_below(world, 10);
+    event->ts_ms = world->now_ms;
+    if (world->scenario->has_future_events && world_chance(world, 3000))
+        event->ts_ms += (int64_t)world_below(world, (uint64_t)(3 * HOUR_MS));
+    if (world->scenario->has_shared_ids && world_chance(world, 6000))
+        snprintf(event->id, sizeof(event->id), "shared-%d", (int)world_below(world, (uint64_t)world->scenario->requests / 4 + 1));
+    else if (world_chance(world, 5000))
+        snprintf(event->id, sizeof(event->id), "id-%d", number);
+}
+
+static void requests_fill(struct world *world)
+{
+    const struct scenario *scenario = world->scenario;
+    world->requests = calloc((size_t)scenario->requests, sizeof(*world->requests));
+    rig_need(world->requests != NULL, "no memory for requests");
+    int number = 0;
+    for (int index = 0; index < scenario->requests; index++) {
+        struct world_request *request = &world->requests[index];
+        request->event_count = 1 + (int)world_below(world, (uint64_t)scenario->events_per_request);
+        request->events = calloc((size_t)request->event_count, sizeof(*request->events));
+        rig_need(request->events != NULL, "no memory for events");
+        for (int event = 0; event < request->event_count; event++)
+            event_draw(world, &request->events[event], number++);
+    }
+    world->requests_left = scenario->requests;
+}
+
+static void chances_draw(struct world *world)
+{
+    /* Per ten thousand occasions, in the order of enum fault: occasions are as frequent as the places where they are asked for. */
+    static const int usual[16] = {30, 50, 60, 20, 100, 300, 150, 1, 60, 60, 3, 8, 10, 8, 3, 0};
+    int factor = world_below(world, 10) == 0 ? 4 : 1; /* some worlds are a bad place */
+    for (int index = 0; index < 16; index++) {
+        int draw = (int)world_below(world, 4);
+        world->chances[index] = draw == 0 ? 0 : draw == 3 ? usual[index] * factor * 2 : usual[index] * factor;
+    }
+}
+
+void world_live(struct world *world, const struct scenario *scenario, uint64_t seed, bool is_verbose)
+{
+    memset(world, 0, sizeof(*world));
+    world->scenario = scenario;
+    world->seed = seed;
+    world->is_verbose = is_verbose;
+    world->now_ms = START_MS;
+    sg_rng_init(&world->rng, seed);
+    oracle_init(&world->oracle);
+    world->inbox = calloc(WORLD_PENDING_MAX, sizeof(*world->inbox));
+    rig_need(world->inbox != NULL, "no memory for an inbox");
+    chances_draw(world);
+    world->batch_messages_max = 1 + (int)world_below(world, world_chance(world, 5000) ? 4 : 40);
+    struct sg_error error = {0};
+    rig_need(sg_store_open_memory(&world->store, &error) == SG_OK, error.message);
+    rig_need(sg_store_reader_open(world->store, &world->reader, &error) == SG_OK, error.message);
+    functions_fill(world);
+    requests_fill(world);
+    engine_start(world, NULL);
+    registration_post(world);
+    while (!world->oracle.is_broken && act(world))
+        if (world->totals.actions > ACTIONS_MAX)
+            oracle_break(&world->oracle, "the world does not come to rest");
+    if (!world->oracle.is_broken)
+        verdict(world);
+    world->totals.seeds = 1;
+    world->totals.executions = world->oracle.executions;
+    world->totals.runs = world->oracle.ended_runs;
+}
+
+void world_end(struct world *world)
+{
+    sdk_free_all(world);
+    while (world->clients != NULL)
+        world_client_drop(world, world->clients);
+    sg_batch_free(world->open);
+    while (world->sealed_count > 0)
+        sealed_drop(world);
+    while (world->inbox_count > 0)
+        sg_message_free(world->inbox[--world->inbox_count].message);
+    sg_engine_free(world->engine);
+    sg_store_reader_close(world->reader);
+    sg_store_close(world->store);
+    for (int index = 0; index < world->scenario->requests; index++)
+        free(world->requests[index].events);
+    free(world->requests);
+    free(world->inbox);
+    free(world->loads);
+    free(world->live_runs);
+    sg_buf_free(&world->crash_dump);
+    oracle_free(&world->oracle);
+}

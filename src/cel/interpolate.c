@@ -178,9 +178,8 @@ static enum fate judge_or(const struct sg_cel_value *value, bool is_last, bool h
             return FATE_TRUE;
         return place == PLACE_EXACT && !is_true && !has_kept ? FATE_FALSE : FATE_END;
     }
-    if (!is_last || place != PLACE_VALUE)
-        return FATE_DROP;
-    return value->kind == SG_CEL_BOOL && has_kept && are_bools_before ? FATE_DROP : FATE_KEEP;
+    /* Where the value counts the last one stays: it is the result if those before it fail. */
+    return is_last && place == PLACE_VALUE ? FATE_KEEP : FATE_DROP;
 }
 
 /* What is asked of operand `i` of a chain. */

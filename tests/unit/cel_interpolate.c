@@ -61,6 +61,8 @@ Test(cel_interpolate, a_constant_that_is_not_true_or_false_keeps_its_effect)
     cr_assert_text(cel_interpolated("event.data.id && async.data.x == 1", DATA, NULL), "async.data.x == 1");
     cr_assert_text(cel_interpolated("event.data.id || async.data.x == 1", DATA, NULL), "false");
     cr_assert_text(cel_interpolated("async.data.x && event.data.t", DATA, NULL), "async.data.x && true");
+    /* `"y" in null` fails, and then the false behind it is what `!` sees. */
+    cr_assert_text(cel_interpolated("!(\"y\" in async.data.x || event.data.n > 9)", DATA, NULL), "!(\"y\" in async.data.x || false)");
 }
 
 Test(cel_interpolate, the_stored_text_compiles_whatever_the_event_holds)

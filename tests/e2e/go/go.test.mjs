@@ -6,7 +6,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { buildDir, cleanEnvironment } from "../lib/processes.mjs";
-import { commonTests, parallelTests, SdkWorld, trace, usualSettings } from "../lib/sdks.mjs";
+import { commonTests, largeTests, parallelTests, SdkWorld, trace, usualSettings } from "../lib/sdks.mjs";
 import { sha1, word } from "../lib/util.mjs";
 import { signingKey } from "../lib/world.mjs";
 
@@ -49,6 +49,7 @@ for (const version of ["0.15.1", "0.16.0"]) {
         failure: { message: "unhandled step error: out of range" },
       });
       parallelTests(() => world);
+      largeTests(() => world, { fetches: false });
 
       test("a failed step is caught by the function, and its value is kept", async () => {
         const { run, calls, times } = await world.play("e2e/caught");
@@ -69,18 +70,6 @@ for (const version of ["0.15.1", "0.16.0"]) {
         assert.deepEqual([run.status, run.output, times("wait")], ["Completed", "late", 2]);
         const gap = calls[1].at - calls[0].at;
         assert.ok(gap >= 2900 && gap < 7000, `the second attempt came after ${gap} ms`);
-      });
-
-      // This SDK fetches nothing: a state that it does not get with the call is lost to it.
-      test("a state too large for a call is sent with it all the same", async () => {
-        const { run, calls, times } = await world.play("e2e/large", { count: 5, size: 3_000_000 });
-        assert.deepEqual([run.status, run.output], ["Completed", 15_000_000]);
-        assert.deepEqual([0, 1, 2, 3, 4].map((n) => times(`text-${n}`)), [1, 1, 1, 1, 1]);
-        assert.equal(calls.length, 7);
-        for (const [i, { body }] of calls.entries()) {
-          assert.deepEqual([Object.keys(body.steps).length, body.use_api, body.ctx.use_api], [i, false, false]);
-        }
-        assert.equal(world.fetchesOf(run.run_id).length, 0);
       });
 
       test("streamed answers", async () => {

@@ -159,7 +159,8 @@ export function commonTests(world, { mode, runOp, stepFails, stepFailsLast, fail
   });
 
   test("characters and numbers of every kind survive", async () => {
-    const value = { text: "& < > \u2028 \u0000 / zażółć", "\ufb33": 1, "\u{1F600}": 2, numbers: [1e21, 0.1, 1, 5e-324, -1.5], null: null, deep: [[[{}]]] };
+    const numbers = [1e21, 0.1, 1, 5e-324, -1.5];
+    const value = { text: "& < > \u2028 \u0000 / zażółć", "\ufb33": 1, "\u{1F600}": 2, numbers, null: null, deep: [[[{}]]] };
     const { run } = await world().play("e2e/echo", { value });
     assert.deepEqual([run.status, run.output], ["Completed", value]);
   });
@@ -237,5 +238,44 @@ export function parallelTests(world) {
     assert.deepEqual([times("good"), times("bad"), times("after")], [1, 2, 1]);
     assert.deepEqual(lines.slice(-2), ["step 2/2: 206 StepRun after", "step 3/3: 200"]);
     assert.equal(lines.length, 6, lines.join("\n"));
+  });
+}
+
+// What does not fit into a call (reference/01 §7.6, §9). `authorization`: what the SDK identifies itself with when it fetches. Not
+// every SDK fetches: what the Go SDK does not get with the call is lost to it.
+export function largeTests(world, { fetches, authorization }) {
+  const checkFetches = (runId, calls) => {
+    const seen = world().fetchesOf(runId);
+    const wanted = calls.flatMap(() => [`actions 200`, `batch 200`]).sort();
+    assert.deepEqual(seen.map((f) => `${f.path.split("/").at(-1)} ${f.status}`).sort(), wanted);
+    if (authorization) for (const { headers } of seen) assert.equal(headers.authorization, authorization);
+  };
+
+  test(`a state too large for a call is ${fetches ? "fetched" : "sent with it all the same"}`, async () => {
+    const size = fetches ? 1_000_000 : 3_000_000;
+    const { run, calls, times } = await world().play("e2e/large", { count: 5, size });
+    assert.deepEqual([run.status, run.output], ["Completed", 5 * size]);
+    assert.deepEqual([0, 1, 2, 3, 4].map((n) => times(`text-${n}`)), [1, 1, 1, 1, 1]);
+    // Five texts and the count cost a call each, the result one. Four texts of a million bytes fit into one, five do not.
+    const withFetch = fetches ? [0, 0, 0, 0, 0, 1, 1] : [0, 0, 0, 0, 0, 0, 0];
+    assert.deepEqual(calls.map(({ body }) => Number(body.use_api)), withFetch);
+    for (const [i, { body }] of calls.entries()) {
+      assert.equal(body.ctx.use_api, body.use_api);
+      assert.deepEqual([body.events.length, Object.keys(body.steps).length], [1, body.use_api ? 0 : i]);
+      assert.equal(body.ctx.stack.stack.length, i);
+    }
+    checkFetches(run.run_id, calls.filter((c) => c.body.use_api));
+  });
+
+  test(`an event too large to be sent twice in a call is ${fetches ? "fetched" : "sent all the same"}`, async () => {
+    const pad = "x".repeat(2_200_000);
+    const { run, calls } = await world().play("report/requested", { reportId: "r", email: "ann@example.com", pad });
+    assert.deepEqual([run.status, run.output], ["Completed", { reportId: "r", sum: 42 }]);
+    assert.equal(calls.length, 4);
+    for (const [i, { body }] of calls.entries()) {
+      assert.deepEqual([body.use_api, body.ctx.use_api, body.event.data.pad.length], [fetches, fetches, pad.length]);
+      assert.deepEqual([body.events.length, Object.keys(body.steps).length], fetches ? [0, 0] : [1, i]);
+    }
+    checkFetches(run.run_id, fetches ? calls : []);
   });
 }

@@ -6,7 +6,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { buildDir, cleanEnvironment } from "../lib/processes.mjs";
-import { commonTests, parallelTests, SdkWorld, trace, usualSettings } from "../lib/sdks.mjs";
+import { commonTests, largeTests, parallelTests, SdkWorld, trace, usualSettings } from "../lib/sdks.mjs";
 import { bearer } from "../lib/util.mjs";
 import { signingKey } from "../lib/world.mjs";
 
@@ -53,6 +53,7 @@ for (const framework of ["flask", "fastapi"]) {
         onFailure: { step: "IndexError", body: "RuntimeError" },
       });
       parallelTests(() => world);
+      largeTests(() => world, { fetches: true, authorization: mode === "signed" ? bare(bearer(signingKey)) : undefined });
 
       test("a failed step is caught by the function", async () => {
         const { run, calls, times } = await world.play("e2e/caught");
@@ -77,19 +78,6 @@ for (const framework of ["flask", "fastapi"]) {
         assert.deepEqual([run.status, run.output, times("wait")], ["Completed", "late", 2]);
         const gap = calls[1].at - calls[0].at;
         assert.ok(gap >= 2900 && gap < 6000, `the second attempt came after ${gap} ms`);
-      });
-
-      test("a state too large for a call is fetched", async () => {
-        const { run, calls, times } = await world.play("e2e/large", { count: 5, size: 1_000_000 });
-        assert.deepEqual([run.status, run.output], ["Completed", 5_000_000]);
-        assert.deepEqual([0, 1, 2, 3, 4].map((n) => times(`text-${n}`)), [1, 1, 1, 1, 1]);
-        assert.equal(calls.length, 7);
-        const fetched = calls.filter((c) => c.body.use_api);
-        assert.deepEqual(fetched, calls.slice(5));
-        for (const { body } of fetched) assert.deepEqual([body.steps, body.ctx.use_api], [{}, true]);
-        const fetches = world.fetchesOf(run.run_id);
-        assert.deepEqual(fetches.map((f) => `${f.path.split("/").at(-1)} ${f.status}`).sort(), ["actions 200", "actions 200", "batch 200", "batch 200"]);
-        if (mode === "signed") for (const { headers } of fetches) assert.equal(headers.authorization, bare(bearer(signingKey)));
       });
 
       if (mode === "signed" && framework === "flask") {

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { bearer } from "../lib/util.mjs";
 import { eventKey, signingKey } from "../lib/world.mjs";
-import { commonTests, playHeld, SdkWorld, trace } from "../lib/sdks.mjs";
+import { commonTests, largeTests, playHeld, SdkWorld, trace } from "../lib/sdks.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -32,6 +32,7 @@ for (const mode of ["dev", "signed"]) {
       failure: { name: "RangeError", message: "out of range" },
       onFailure: { step: "RangeError", body: "Error" },
     });
+    largeTests(() => world, { fetches: true, authorization: mode === "signed" ? bearer(signingKey) : undefined });
 
     test("parallel steps: one call each, and one discovery after each (reference/02 §16.2)", async () => {
       // Each is let go when the discovery after the one before has been answered.
@@ -107,19 +108,6 @@ for (const mode of ["dev", "signed"]) {
     test("a function without a result has none", async () => {
       const { run, calls } = await world.play("e2e/nothing");
       assert.deepEqual([run.status, run.output ?? null, calls.length], ["Completed", null, 1]);
-    });
-
-    test("a state too large for a call is fetched", async () => {
-      const { run, calls, times } = await world.play("e2e/large", { count: 5, size: 1_000_000 });
-      assert.deepEqual([run.status, run.output], ["Completed", 5_000_000]);
-      assert.deepEqual([0, 1, 2, 3, 4].map((n) => times(`text-${n}`)), [1, 1, 1, 1, 1]);
-      assert.equal(calls.length, 7);
-      const fetched = calls.filter((c) => c.body.use_api);
-      assert.deepEqual(fetched, calls.slice(5));
-      for (const { body } of fetched) assert.deepEqual([body.steps, body.ctx.use_api], [{}, true]);
-      const fetches = world.fetchesOf(run.run_id);
-      assert.deepEqual(fetches.map((f) => `${f.path.split("/").at(-1)} ${f.status}`).sort(), ["actions 200", "actions 200", "batch 200", "batch 200"]);
-      if (mode === "signed") for (const { headers } of fetches) assert.equal(headers.authorization, bearer(signingKey));
     });
   });
 }

@@ -63,7 +63,7 @@ int sg_command_cel(struct sg_options *options)
 static void print(FILE *file, const struct sg_buf *text)
 {
     if (text->len > 0)
-        fwrite(text->ptr, 1, text->len, file);
+        (void)fwrite(text->ptr, 1, text->len, file);
 }
 
 /* Prints what is wrong with the text for a check; true if something is. */

@@ -75,7 +75,8 @@ enum sg_status sg_http_request(struct sg_http *http, const char *path, const str
     return SG_OK;
 }
 
-static size_t take(char *bytes, size_t size, size_t count, void *context)
+/* The type is libcurl's: CURLOPT_WRITEFUNCTION. */
+static size_t take(char *bytes, size_t size, size_t count, void *context) // NOLINT(readability-non-const-parameter)
 {
     struct sg_buf *out = context;
     assert(size == 1);

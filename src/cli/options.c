@@ -419,7 +419,7 @@ static size_t edit_distance(struct sg_str a, struct sg_str b)
 static void environment_name(const char *name, char text[NAME_BYTES_MAX])
 {
     size_t i = 0;
-    for (; name[i] != '\0' && i < NAME_BYTES_MAX - 1; i++)
+    for (; i < NAME_BYTES_MAX - 1 && name[i] != '\0'; i++)
         text[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
     text[i] = '\0';
 }

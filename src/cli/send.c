@@ -35,7 +35,7 @@ int sg_command_send(struct sg_options *options)
     }
     if (send_event(&http, options, sg_buf_str(&event), id)) {
         printf("event %s\n", id);
-        fflush(stdout);
+        (void)fflush(stdout);
         code = sg_options_bool(options, SG_OPTION_FOLLOW) ? follow(&http, options, id) : 0;
     }
     sg_http_close(&http);

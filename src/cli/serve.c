@@ -237,5 +237,5 @@ static void print_banner(const struct sg_node_options *options, int port)
     if (options->is_dev && options->key_count == 0)
         printf("  No signing key: requests are not signed, and everybody who can connect may send.\n");
     printf("\n");
-    fflush(stdout);
+    (void)fflush(stdout);
 }

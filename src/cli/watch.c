@@ -144,7 +144,7 @@ static void show(struct watch *watch, struct sg_str data)
             printf("%.*s\n", SG_FMT(status));
         snprintf(watch->status, sizeof(watch->status), "%.*s", SG_FMT(status));
     }
-    fflush(stdout);
+    (void)fflush(stdout);
 }
 
 static void show_step(struct watch *watch, struct sg_str step)

@@ -44,7 +44,7 @@ static bool check_health(struct sg_http *http)
     sg_buf_free(&body);
     if (error.status != SG_OK)
         return report(false, "server", "%s", error.message);
-    return report(is_good, "server", is_good ? "" : "GET /health gave status %d", http_status);
+    return report(is_good, "server", "GET /health gave status %d", http_status);
 }
 
 static bool check_ready(struct sg_http *http)
@@ -54,8 +54,7 @@ static bool check_ready(struct sg_http *http)
     int http_status = 0;
     sg_http_request(http, "/ready", NULL, &http_status, &body, &error);
     struct sg_str said = sg_str_trim(sg_buf_str(&body));
-    bool is_good =
-        report(http_status == 200, "ready", http_status == 200 ? "" : "%.*s", (int)said.len, said.ptr != NULL ? said.ptr : "no answer");
+    bool is_good = report(http_status == 200, "ready", "%.*s", (int)said.len, said.ptr != NULL ? said.ptr : "no answer");
     sg_buf_free(&body);
     return is_good;
 }

@@ -14,7 +14,7 @@
  * again within the hour: whoever runs at the limit has nothing from it. And not the log, which has a limit of its own.
  *
  * Crashes and failures. Every batch is whole, and any prefix of them leaves a store that is in order; the next sweep goes on. A batch that the store does not take
- * ends the sweep, and the next look tries again; while the store cannot commit for others it is not asked.
+ * ends the sweep, and the next look tries again; while the store thread fights for a batch of the engine, this one waits behind it.
  *
  * What it never does: touch what lives, hold up the engine, or keep a run because of its size, status or name.
  */
@@ -41,8 +41,6 @@
 #define AGE_INTERVALS 128
 /* Start-up is not the time. */
 #define FIRST_LOOK_MS 10000
-/* A chore asked for while the store fails is forgotten: ask again. */
-#define ASK_AGAIN_MS 1000
 #define PAUSES_BY_AGE 19
 #define PAUSES_BY_SIZE 4
 #define PAUSE_MAX_NS (60000 * NS_PER_MS)
@@ -167,6 +165,7 @@ void sg_retention_totals(struct sg_retention *retention, struct sg_retention_tot
     SG_CHECK(retention, RETENTION_MAGIC);
     pthread_mutex_lock(&retention->lock);
     *totals = retention->totals;
+    totals->is_waiting = retention->handover == HANDOVER_OFFERED;
     pthread_mutex_unlock(&retention->lock);
 }
 
@@ -285,37 +284,19 @@ static void tell_progress(struct sg_retention *retention, size_t rows)
 
 /* ---- handing over ---- */
 
-/* Takes back what the store thread has not taken. The lock is held. */
-static void withdraw(struct sg_retention *retention)
-{
-    if (retention->handover == HANDOVER_OFFERED)
-        retention->handover = HANDOVER_NONE;
-}
-
-/* Waits until the store thread has committed what was offered. False: stopping, and the store thread does not look at it any more. */
+/* Waits until the store thread has committed what was offered. False: stopping, and the store thread will not look at it. */
 static bool wait_for_commit(struct sg_retention *retention)
 {
-    for (;;) {
-        struct timespec until;
-        int64_t until_ns = sg_monotonic_now_ns() + ASK_AGAIN_MS * NS_PER_MS;
-        until.tv_sec = (time_t)(until_ns / 1000000000);
-        until.tv_nsec = until_ns % 1000000000;
-
-        int code = 0;
-        sg_committer_request_chore(retention->committer);
-        pthread_mutex_lock(&retention->lock);
-        while (retention->handover != HANDOVER_DONE && code != ETIMEDOUT) {
-            if (retention->is_stopping)
-                withdraw(retention);
-            if (retention->handover == HANDOVER_NONE)
-                break;
-            code = pthread_cond_timedwait(&retention->changed, &retention->lock, &until);
-        }
-        enum handover handover = retention->handover;
-        pthread_mutex_unlock(&retention->lock);
-        if (handover == HANDOVER_DONE || handover == HANDOVER_NONE)
-            return handover == HANDOVER_DONE;
+    pthread_mutex_lock(&retention->lock);
+    while (retention->handover != HANDOVER_DONE) {
+        if (retention->is_stopping && retention->handover == HANDOVER_OFFERED)
+            break;
+        pthread_cond_wait(&retention->changed, &retention->lock);
     }
+    bool is_done = retention->handover == HANDOVER_DONE;
+    retention->handover = HANDOVER_NONE;
+    pthread_mutex_unlock(&retention->lock);
+    return is_done;
 }
 
 static enum sg_status commit(void *context, const struct sg_write *writes, size_t count, struct sg_error *error)
@@ -329,11 +310,11 @@ static enum sg_status commit(void *context, const struct sg_write *writes, size_
     retention->write_count = count;
     retention->handover = HANDOVER_OFFERED;
     pthread_mutex_unlock(&retention->lock);
+    sg_committer_request_chore(retention->committer);
     if (!wait_for_commit(retention))
         return sg_error_set(error, SG_SHUTTING_DOWN, "stopping");
 
     pthread_mutex_lock(&retention->lock);
-    retention->handover = HANDOVER_NONE;
     enum sg_status status = retention->commit_status;
     int64_t took_ns = retention->commit_ns;
     if (status != SG_OK && error != NULL)

@@ -25,6 +25,7 @@ struct sg_retention_totals {
     int64_t events;
     int64_t rows;
     int64_t commits;
+    bool is_waiting; /* a batch of deletes waits for the store thread */
 };
 
 /* Without a limit it does nothing at all. */

@@ -474,10 +474,11 @@ Test(node_retention, moved_clock_ages_runs_but_not_events)
     put_event(&f, 1, YOUNG_MS);
     put_run(&f, (struct spec){.number = 1, .event = 1, .created_at_ms = YOUNG_MS, .ended_at_ms = YOUNG_MS});
     put_run(&f, (struct spec){.number = 2, .event = 1, .created_at_ms = YOUNG_MS + 30 * DAY_MS, .ended_at_ms = YOUNG_MS + 30 * DAY_MS});
+    put_event(&f, 2, YOUNG_MS);
     put_last_event(&f);
     trim_by_age(&f);
     cr_assert(not(has_run(&f, 1)));
-    cr_assert(has_run(&f, 2) && has_event(&f, 1));
+    cr_assert(has_run(&f, 2) && has_event(&f, 1) && has_event(&f, 2));
     close_fixture(&f);
 }
 
@@ -546,7 +547,7 @@ ON_BOTH_STORES(oldest_history_goes_first_until_the_store_is_small_enough)
     trim_by_size(f, 900 * f->row_bytes);
     cr_assert(f->report.is_satisfied);
     int64_t left = count(f, SG_KIND_EVENT) + count(f, SG_KIND_RUN);
-    cr_assert(le(i64, left, 900));
+    cr_assert(le(i64, left, 900 - 900 / 32));
     cr_assert(gt(i64, left, 900 - 900 / 32 - 2 * SG_LIMIT_TRIM_WRITES));
     /* What is left is the newest of both: no old event survives next to many young runs, or the other way round. */
     int64_t runs_gone = 400 - count(f, SG_KIND_RUN);
@@ -594,7 +595,7 @@ static void put_mixture(struct fixture *f)
     put_run(f, (struct spec){.number = 3, .event = 3, .created_at_ms = OLD_MS, .function = 2, .steps = 2}); /* live: keeps the chain */
     for (int i = 0; i < 40; i++) {
         put_event(f, 100 + i, OLD_MS + i);
-        put_run(f, (struct spec){.number = 10 + i, .event = 100 + i, .created_at_ms = OLD_MS + i, .ended_at_ms = OLD_MS + i, .steps = 10});
+        put_run(f, (struct spec){.number = 10 + i, .event = 100 + i, .created_at_ms = OLD_MS + i, .ended_at_ms = OLD_MS + i, .steps = i == 20 ? 200 : 10});
     }
     put_event(f, 200, OLD_MS);
     put_cursor(f, 200);
@@ -902,6 +903,13 @@ Test(node_retention, store_that_refuses_is_asked_again)
     close_fixture(&r.f);
 }
 
+static bool is_waiting(struct running *r)
+{
+    struct sg_retention_totals totals;
+    sg_retention_totals(r->retention, &totals);
+    return totals.is_waiting;
+}
+
 Test(node_retention, stopping_does_not_wait_for_a_busy_store_thread)
 {
     struct running r;
@@ -911,6 +919,7 @@ Test(node_retention, stopping_does_not_wait_for_a_busy_store_thread)
     offer(&r, 1);
     WAIT_UNTIL(atomic_load(&r.let_out) == 1);
     put_history(&r.f, 10, OLD_MS - DAY_MS, 0, 0);
+    WAIT_UNTIL(is_waiting(&r));
     sg_retention_stop(r.retention);
     pthread_mutex_unlock(&r.gate);
     WAIT_UNTIL(sg_committer_is_idle(r.committer));

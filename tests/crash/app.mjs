@@ -3,7 +3,7 @@
 //
 // What the gateway has promised about a run is what it has shown: a memo in the body of a call, or the 200 to a checkpoint. A step
 // that starts after its memo has been shown ran again, and a memo that is shown with another value has changed.
-import fs from "node:fs";
+import fs from "node:fs/promises";
 import http from "node:http";
 import { createRequire } from "node:module";
 import { Readable } from "node:stream";
@@ -11,6 +11,7 @@ import { close, listen, parseJson, readAll, sha1 } from "../e2e/lib/util.mjs";
 
 const require = createRequire(new URL("../e2e/package.json", import.meta.url));
 const silent = { debug() {}, info() {}, warn() {}, error() {}, trace() {} };
+const CALLS_AT_ONCE = 64;
 const STEPS = ["load", "work", "flaky", "left", "right", "last"];
 const nameOf = new Map(STEPS.map((name) => [sha1(name), name]));
 
@@ -20,22 +21,39 @@ export class Judge {
   lifecycles = new Map(); // run -> set of the runs that its end has started
   complaints = [];
   calls = 0;
+  #lines = [];
+  #syncing;
+  #last = Promise.resolve();
 
-  constructor(file) {
-    this.log = fs.openSync(file, "a");
+  async open(file) {
+    this.log = await fs.open(file, "a");
+    return this;
   }
 
-  // On disk before the step goes on, so that the order of things survives this process, too.
+  // Resolves once the line is on disk. Many lines share one sync, as they come in while the last one is under way.
   #write(line) {
-    fs.writeSync(this.log, `${line}\n`);
-    fs.fdatasyncSync(this.log);
+    this.#lines.push(`${line}\n`);
+    this.#syncing ??= this.#sync();
+    return this.#syncing;
   }
 
+  async #sync() {
+    await new Promise((resolve) => setImmediate(resolve));
+    const lines = this.#lines.splice(0);
+    this.#syncing = undefined;
+    this.#last = this.#last.then(async () => {
+      await this.log.write(lines.join(""));
+      await this.log.datasync();
+    });
+    return this.#last;
+  }
+
+  // To be waited for: what runs is on disk before it runs, so that the order of things survives this process, too.
   starts(runId, step) {
     const key = `${runId} ${step}`;
-    this.#write(`start ${key}`);
     this.executions.set(key, (this.executions.get(key) ?? 0) + 1);
     if (this.shown.has(key)) this.complaints.push(`${key} ran again after its memo had been shown`);
+    return this.#write(`start ${key}`);
   }
 
   shows(runId, step, memo) {
@@ -75,7 +93,7 @@ function makeFunctions({ major, client, judge }) {
   return [
     on("crash/go", { id: "work", retries: 4 }, async ({ event, step, runId, attempt }) => {
       const does = (name, ms, value) => step.run(name, async () => {
-        judge.starts(runId, name);
+        await judge.starts(runId, name);
         await pause(ms);
         return value();
       });
@@ -116,8 +134,22 @@ export async function startApps({ gateway, judge, major }) {
     const forV3 = major === 3 ? { baseUrl: gateway, logLevel: "silent" } : {};
     routes.set(`/${name}`, serve({ client, functions: makeFunctions({ major, client, judge }), servePath: `/${name}`, ...forV3 }));
   }
+  // Few at a time, and none whose caller has died while it waited: after a kill every call in flight is made again at once, and an app
+  // that worked off all that dead gateways ever asked would be busy with nothing else.
+  let free = CALLS_AT_ONCE;
+  const waiting = [];
+  const enter = () => (free > 0 ? ((free -= 1), undefined) : new Promise((resolve) => waiting.push(resolve)));
+  const leave = () => {
+    const next = waiting.shift();
+    if (next) next();
+    else free += 1;
+  };
+
   const server = http.createServer(async (req, res) => {
     const body = await readAll(req).catch(() => undefined);
+    await enter();
+    if (req.socket.destroyed || res.closed) return leave();
+    res.once("close", leave);
     const listener = routes.get(new URL(req.url, "http://app").pathname);
     if (!body || !listener) return res.writeHead(404).end();
     const call = req.method === "POST" ? parseJson(body.toString()) : undefined;

@@ -74,9 +74,16 @@ class Sender {
   }
 }
 
+const refusals = new Map(); // answers other than 200 to questions -> how often
+
+// Asks until there is an answer; the gateway may be busy.
 async function get(url) {
-  const response = await fetch(url).catch(() => undefined);
-  return response?.ok ? (await response.json()).data : [];
+  for (const end = performance.now() + 30_000; ; await pause(100)) {
+    const response = await fetch(url).catch((error) => ({ status: error.cause?.code ?? error.message }));
+    if (response.ok) return (await response.json()).data;
+    refusals.set(response.status, (refusals.get(response.status) ?? 0) + 1);
+    if (performance.now() > end) throw new Error(`${url} answers ${response.status}`);
+  }
 }
 
 // What the gateway has kept: the sender's event id -> its own ids.
@@ -95,7 +102,7 @@ async function main() {
   fs.mkdirSync(dir, { recursive: true });
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
-  const judge = new Judge(path.join(dir, "executions.log"));
+  const judge = await new Judge().open(path.join(dir, "executions.log"));
   const apps = await startApps({ gateway: origin, judge, major });
   const start = () => Gateway.start({ dir, port });
   const checks = new Map(); // what must hold -> complaints
@@ -115,7 +122,7 @@ async function main() {
   const sender = new Sender(origin);
   let slowestStartMs = 0;
   for (let i = 1; i <= kills; i++) {
-    await pause(50 + random() * 1200);
+    await pause(50 + random() * 1500);
     if (!gateway.isRunning) complain(ALIVE, `it was gone before kill ${i}:\n${gateway.logTail()}`);
     await gateway.kill();
     const at = performance.now();
@@ -164,6 +171,7 @@ async function main() {
     if (complaints.length > 10) console.log(`       and ${complaints.length - 10} more`);
     failed += complaints.length ? 1 : 0;
   }
+  for (const [status, times] of refusals) say(`questions were answered with ${status} ${times} times`);
   if (failed) console.log(`the seed was ${seed}; data and logs are in ${dir}`);
   console.log(`${checks.size - failed} passed, ${failed} failed`);
   return failed ? 1 : 0;

@@ -6,8 +6,9 @@
  * the struct is never freed, so runs may point to it for as long as they live. Limits (retries, URL) are read live; what a run fixed at its
  * start it keeps for itself (reference/04 §2.7).
  *
- * Functions are found by the pattern of their triggers: an event looks up its own name and one pattern for each '/' and '.' in it, so the cost
- * is that of the functions that listen, not of those that exist.
+ * Functions are found by the pattern of their triggers: an event looks up its own name and one pattern for each '/' and '.' in it. Those whose trigger
+ * has an expression are in an index of expressions (hundreds of onFailure handlers name a function's id each), so the cost is that of
+ * the functions that match, not of those that listen or exist.
  */
 #include "engine/app.h"
 
@@ -305,43 +306,45 @@ void sg_app_remove(struct sg_turn *turn, struct sg_message *message)
 
 /* ---- who listens ---- */
 
-bool sg_trigger_covers(struct sg_str pattern, struct sg_str name)
-{
-    if (sg_str_eq(pattern, name))
-        return true;
-    if (pattern.len < 2 || pattern.ptr[pattern.len - 1] != '*')
-        return false;
-    char before = pattern.ptr[pattern.len - 2];
-    size_t prefix = pattern.len - 1;
-    return (before == '/' || before == '.') && name.len >= prefix && memcmp(name.ptr, pattern.ptr, prefix) == 0;
-}
-
 static void listeners_clear(struct sg_engine *engine)
 {
     size_t cursor = 0;
     struct sg_listener *listener;
     while ((listener = sg_map_next(&engine->listeners, &cursor)) != NULL) {
+        sg_cel_index_free(listener->conditional);
         sg_free(listener->functions);
         sg_free(listener);
     }
     sg_map_free(&engine->listeners);
 }
 
-static bool listener_add(struct sg_engine *engine, struct sg_str pattern, struct sg_function *function)
+static struct sg_listener *listener_find_or_create(struct sg_engine *engine, struct sg_str pattern)
 {
     struct sg_listener *listener = sg_map_get_str(&engine->listeners, pattern);
-    if (listener == NULL) {
-        listener = sg_calloc(1, sizeof(*listener));
-        if (listener == NULL)
-            return false;
-        listener->pattern = pattern;
-        if (sg_map_add(&engine->listeners, listener) != SG_OK) {
-            sg_free(listener);
-            return false;
-        }
+    if (listener != NULL)
+        return listener;
+    listener = sg_calloc(1, sizeof(*listener));
+    if (listener == NULL)
+        return NULL;
+    listener->pattern = pattern;
+    if (sg_map_add(&engine->listeners, listener) != SG_OK) {
+        sg_free(listener);
+        return NULL;
     }
-    if (listener->count > 0 && listener->functions[listener->count - 1] == function)
-        return true; /* two triggers with the same name */
+    return listener;
+}
+
+static bool listener_add(struct sg_engine *engine, const struct sg_trigger *trigger, struct sg_function *function)
+{
+    struct sg_listener *listener = listener_find_or_create(engine, trigger->event);
+    if (listener == NULL)
+        return false;
+    if (trigger->program != NULL) {
+        struct sg_cel_waiter *waiter;
+        if (listener->conditional == NULL && sg_cel_index_create(SG_CEL_SUBJECT_EVENT, &listener->conditional) != SG_OK)
+            return false;
+        return sg_cel_index_add(listener->conditional, trigger->program, function, &waiter) == SG_OK;
+    }
     if (listener->count == listener->capacity) {
         size_t capacity = listener->capacity == 0 ? 2 : listener->capacity * 2;
         struct sg_function **functions = sg_realloc(listener->functions, capacity * sizeof(*functions));
@@ -363,7 +366,7 @@ static bool listeners_rebuild(struct sg_engine *engine)
         if (function->is_archived || function->app == NULL || function->app->is_archived)
             continue;
         for (int index = 0; index < function->trigger_count; index++)
-            if (function->triggers[index].event.len > 0 && !listener_add(engine, function->triggers[index].event, function))
+            if (function->triggers[index].event.len > 0 && !listener_add(engine, &function->triggers[index], function))
                 return false;
     }
     return true;
@@ -393,37 +396,76 @@ static bool patterns_visit(const struct sg_engine *engine, struct sg_str name, b
     return true;
 }
 
-static bool is_any(void *context, const struct sg_listener *listener)
+/* False, which ends the visit, at the first pattern that somebody listens to: an entry of the table never is empty. */
+static bool is_nobody(void *context, const struct sg_listener *listener)
 {
     (void)context;
-    return listener->count == 0;
+    (void)listener;
+    return false;
 }
 
 bool sg_app_has_listener(const struct sg_engine *engine, struct sg_str event_name)
 {
-    return !patterns_visit(engine, event_name, is_any, NULL);
+    return !patterns_visit(engine, event_name, is_nobody, NULL);
 }
 
 struct collection {
+    struct sg_turn *turn;
+    struct sg_str body;
+    int64_t position;
+    bool is_parsed;
+    struct sg_cel_document document;
     struct sg_function **functions;
     size_t count;
-    int64_t position;
+    size_t capacity;
 };
 
-static bool count_all(void *context, const struct sg_listener *listener)
+static bool function_collect(void *context, void *owner)
 {
     struct collection *collection = context;
-    collection->count += listener->count;
+    struct sg_function *function = owner;
+    if (function->position >= collection->position)
+        return true; /* registered after the event */
+    if (collection->count == collection->capacity) {
+        size_t capacity = collection->capacity == 0 ? 16 : collection->capacity * 2;
+        struct sg_function **functions = sg_arena_alloc(&collection->turn->engine->scratch, capacity * sizeof(struct sg_function *));
+        if (functions == NULL) {
+            collection->turn->is_failed = true;
+            return false;
+        }
+        if (collection->count > 0)
+            memcpy(functions, collection->functions, collection->count * sizeof(struct sg_function *));
+        collection->functions = functions;
+        collection->capacity = capacity;
+    }
+    collection->functions[collection->count++] = function;
     return true;
+}
+
+/* The event as expressions see it, parsed once. The edge has made it canonical, so only memory can run out. */
+static bool document_parse(struct collection *collection)
+{
+    if (!collection->is_parsed)
+        collection->is_parsed = sg_cel_document_parse_event(collection->body, &collection->turn->engine->scratch, &collection->document, NULL) == SG_OK;
+    if (!collection->is_parsed)
+        collection->turn->is_failed = true;
+    return collection->is_parsed;
 }
 
 static bool collect(void *context, const struct sg_listener *listener)
 {
     struct collection *collection = context;
     for (size_t index = 0; index < listener->count; index++)
-        if (listener->functions[index]->position < collection->position)
-            collection->functions[collection->count++] = listener->functions[index];
-    return true;
+        if (!function_collect(collection, listener->functions[index]))
+            return false;
+    if (listener->conditional == NULL)
+        return true;
+    if (!document_parse(collection))
+        return false;
+    struct sg_cel_scope scope = {.event = &collection->document, .now_ms = collection->turn->now_ms};
+    if (sg_cel_index_match(listener->conditional, &scope, function_collect, collection) != SG_OK)
+        collection->turn->is_failed = true;
+    return !collection->turn->is_failed;
 }
 
 static int function_cmp(const void *left, const void *right)
@@ -433,21 +475,13 @@ static int function_cmp(const void *left, const void *right)
     return sg_id_cmp((*a)->id, (*b)->id);
 }
 
-struct sg_function **sg_app_listeners(struct sg_turn *turn, struct sg_str event_name, int64_t position, size_t *count)
+struct sg_function **sg_app_listeners(struct sg_turn *turn, struct sg_str event_name, struct sg_str body, int64_t position, size_t *count)
 {
-    struct sg_engine *engine = turn->engine;
-    struct collection collection = {NULL, 0, position};
+    struct collection collection = {.turn = turn, .body = body, .position = position};
     *count = 0;
-    patterns_visit(engine, event_name, count_all, &collection);
-    if (collection.count == 0)
+    patterns_visit(turn->engine, event_name, collect, &collection);
+    if (turn->is_failed)
         return NULL;
-    collection.functions = sg_arena_alloc(&engine->scratch, collection.count * sizeof(*collection.functions));
-    if (collection.functions == NULL) {
-        turn->is_failed = true;
-        return NULL;
-    }
-    collection.count = 0;
-    patterns_visit(engine, event_name, collect, &collection);
     if (collection.count > 1)
         qsort(collection.functions, collection.count, sizeof(*collection.functions), function_cmp);
     for (size_t index = 0; index < collection.count; index++)

@@ -9,14 +9,13 @@ void sg_app_sync_failed(struct sg_turn *turn, struct sg_message *message);
 void sg_app_remove(struct sg_turn *turn, struct sg_message *message);
 
 /*
- * The functions that listen to an event of this name at this log position, each once, ordered by id: an array in the engine's scratch arena. *count is 0
- * and NULL returned if there are none; NULL with turn->is_failed if memory ran out.
+ * The functions that an event starts: they listen to its name, were registered before its log position, and one of their triggers has no expression or
+ * a true one. Each once, ordered by id: an array in the engine's scratch arena. *count is 0 and NULL returned if there are none; NULL with
+ * turn->is_failed if memory ran out. `body` is the event as stored; it is parsed only if an expression asks for it.
  */
-struct sg_function **sg_app_listeners(struct sg_turn *turn, struct sg_str event_name, int64_t position, size_t *count);
+struct sg_function **sg_app_listeners(struct sg_turn *turn, struct sg_str event_name, struct sg_str body, int64_t position, size_t *count);
 /* Whether any function might. */
 bool sg_app_has_listener(const struct sg_engine *engine, struct sg_str event_name);
-/* Whether the pattern of a trigger covers the name: equal, or everything up to a '/' or '.' followed by '*' (reference/04 §3.1). */
-bool sg_trigger_covers(struct sg_str pattern, struct sg_str event_name);
 
 /* Start-up. */
 enum sg_status sg_app_restore(struct sg_engine *engine, const struct sg_record *record, struct sg_error *error);

@@ -12,8 +12,6 @@
 
 #include <string.h>
 
-#include <stepgate/cel.h>
-
 #include "base/alloc.h"
 #include "engine/app.h"
 #include "engine/cursor.h"
@@ -95,36 +93,6 @@ void sg_engine_forget_keys(struct sg_engine *engine, int64_t commit)
 
 /* ---- consumers ---- */
 
-/* Whether one of the function's triggers matches; the event is parsed at the first expression and then kept. */
-static bool is_match(struct sg_turn *turn, const struct sg_function *function, const struct sg_event *event,
-                     struct sg_cel_document *document, bool *is_parsed)
-{
-    struct sg_arena *scratch = &turn->engine->scratch;
-    for (int index = 0; index < function->trigger_count; index++) {
-        const struct sg_trigger *trigger = &function->triggers[index];
-        if (trigger->event.len == 0 || !sg_trigger_covers(trigger->event, event->name))
-            continue;
-        if (trigger->program == NULL)
-            return true;
-        if (!*is_parsed) {
-            enum sg_status status = sg_cel_document_parse_event(event->body, scratch, document, NULL);
-            if (status != SG_OK) {
-                if (status == SG_NO_MEMORY)
-                    turn->is_failed = true;
-                return false; /* what is no event matches no expression */
-            }
-            *is_parsed = true;
-        }
-        struct sg_cel_scope scope = {.event = document, .now_ms = turn->now_ms};
-        bool result = false;
-        if (sg_cel_evaluate_bool(trigger->program, &scope, scratch, &result, NULL) == SG_NO_MEMORY)
-            turn->is_failed = true;
-        if (result)
-            return true;
-    }
-    return false;
-}
-
 static void schedule(struct sg_turn *turn, const struct sg_event *event, struct sg_function *function)
 {
     bool has_key = !sg_id_is_null(event->key);
@@ -148,17 +116,14 @@ static void schedule(struct sg_turn *turn, const struct sg_event *event, struct 
 bool sg_event_offer(struct sg_turn *turn, const struct sg_event *event, struct sg_id *after, size_t writes_max)
 {
     size_t count;
-    struct sg_function **functions = sg_app_listeners(turn, event->name, event->position, &count);
+    struct sg_function **functions = sg_app_listeners(turn, event->name, event->body, event->position, &count);
     size_t writes_before = turn->batch->write_count;
-    struct sg_cel_document document;
-    bool is_parsed = false;
     for (size_t index = 0; index < count && !turn->is_failed; index++) {
         if (!sg_id_is_null(*after) && sg_id_cmp(functions[index]->id, *after) <= 0)
             continue;
         if (turn->batch->write_count - writes_before + WRITES_PER_RUN > writes_max)
             return false;
-        if (is_match(turn, functions[index], event, &document, &is_parsed))
-            schedule(turn, event, functions[index]);
+        schedule(turn, event, functions[index]);
         *after = functions[index]->id;
     }
     return true;

@@ -196,12 +196,16 @@ struct sg_cursor {
     struct sg_list_node in_engine;
 };
 
-/* All functions that listen to one pattern. */
+/*
+ * All functions that listen to one pattern: those that take every event, and those with an expression, in an index that finds the true ones
+ * without evaluating the others.
+ */
 struct sg_listener {
     struct sg_str pattern; /* borrowed from a function */
     struct sg_function **functions;
     size_t count;
     size_t capacity;
+    struct sg_cel_index *conditional; /* owners are functions; NULL: none */
 };
 
 /* What start-up found that makes no sense: deleted when it ends. */

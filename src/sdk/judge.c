@@ -170,6 +170,24 @@ static bool judge_success(const struct sg_put_result *result, struct sg_arena *a
                   result->base_url, result->base_url));
 }
 
+/*
+ * It has registered here. An SDK in production mode does so for anybody, but leaves its headers out if the request was not
+ * signed with its key (reference/01 §2.4): then it will refuse every call.
+ */
+static bool judge_registered(const struct sg_put_result *result, struct sg_arena *arena, struct sg_verdict *verdict)
+{
+    bool is_refusing = result->headers.values[SG_HEADER_SDK].len == 0 && result->headers.values[SG_HEADER_SDK_HANDLED].len > 0;
+    if (!is_refusing)
+        return true;
+    struct sg_str sentence;
+    if (!sg_explain_signature("sync", result->key_fingerprint, result->sent_bytes, result->headers.values[SG_HEADER_DATE],
+                              result->wall_now_ms, arena, &sentence))
+        return false;
+    verdict->code = "unauthorized";
+    verdict->text = sg_arena_printf(arena, "The app has registered, but it will refuse every call. %.*s", SG_FMT(sentence));
+    return verdict->text.ptr != NULL;
+}
+
 bool sg_put_judge(const struct sg_put_result *result, bool is_in_band, struct sg_arena *arena, struct sg_verdict *verdict)
 {
     *verdict = (struct sg_verdict){.next = SG_PUT_DONE, .code = "", .text = SG_STR("")};
@@ -185,7 +203,7 @@ bool sg_put_judge(const struct sg_put_result *result, bool is_in_band, struct sg
         return true;
     }
     if (result->has_registered && is_success)
-        return true;
+        return judge_registered(result, arena, verdict);
     if (result->http_status == 401 && is_in_band) { /* Python in dev mode refuses in-band only (reference/01 §11.1) */
         verdict->next = SG_PUT_OUT_OF_BAND;
         return true;

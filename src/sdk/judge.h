@@ -23,7 +23,7 @@ struct sg_put_result {
 };
 
 enum sg_put_next {
-    SG_PUT_DONE,        /* registered */
+    SG_PUT_DONE,        /* registered; with a text: but calls will fail, and why */
     SG_PUT_APPLY,       /* an in-band answer: the body is the registration */
     SG_PUT_OUT_OF_BAND, /* refused in-band: repeat without asking for it */
     SG_PUT_FAILED       /* code and text say why */

@@ -383,10 +383,11 @@ static void log_change(const struct sg_str url, struct sg_str app_name, bool is_
 }
 
 /* The end of a try: remembered at the place, told to the engine if it failed in a new way, logged if anything changed. */
-static void settle(struct sg_sync *sync, struct sg_place *place, bool is_ok, const char *code, struct sg_str text)
+static void settle(struct sg_sync *sync, struct sg_place *place, bool is_registered, const char *code, struct sg_str text)
 {
     struct sg_arena scratch;
     sg_arena_init(&scratch);
+    bool is_ok = is_registered && text.len == 0; /* a registered app may be known to refuse calls */
     pthread_mutex_lock(&sync->lock);
     bool is_news = !place->is_tried || place->is_ok != is_ok || !sg_str_eq(sg_buf_str(&place->text), text);
     place->is_tried = true;
@@ -394,10 +395,10 @@ static void settle(struct sg_sync *sync, struct sg_place *place, bool is_ok, con
     place->code = code;
     place->tried_at_ms = sg_http_wall_ms();
     sg_place_set(&place->text, text);
-    if (is_ok)
+    if (is_registered)
         sg_place_set(&place->recorded, SG_STR(""));
     struct sg_message *message = NULL;
-    if (!is_ok && place->has_row && !sg_str_eq(sg_buf_str(&place->recorded), text))
+    if (!is_registered && place->has_row && !sg_str_eq(sg_buf_str(&place->recorded), text))
         message = failure_message(place);
     struct sg_str app_name = sg_arena_copy(&scratch, sg_buf_str(&place->app_name));
     pthread_mutex_unlock(&sync->lock);

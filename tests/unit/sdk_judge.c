@@ -58,6 +58,20 @@ Test(sdk_judge, a_registration_that_arrived_is_success)
     cr_assert(eq(int, verdict.next, SG_PUT_DONE));
 }
 
+Test(sdk_judge, an_app_that_registers_but_will_refuse_calls)
+{
+    struct sg_put_result result = answered(200, "{'message':'Successfully registered','modified':true}");
+    result.has_registered = true;
+    result.headers.values[SG_HEADER_SDK_HANDLED] = SG_STR("true");
+    judge(&result, false);
+    cr_assert(eq(int, verdict.next, SG_PUT_DONE));
+    assert_contains(verdict.text, "it will refuse every call");
+    assert_contains(verdict.text, "INNGEST_DEV=1");
+    result.headers.values[SG_HEADER_SDK] = SG_STR("inngest-js:v4.24.0");
+    judge(&result, false);
+    cr_assert(eq(sz, verdict.text.len, 0));
+}
+
 Test(sdk_judge, a_200_without_a_registration_is_registered_elsewhere)
 {
     struct sg_put_result result = answered(200, "{'message':'Successfully registered','modified':true}");

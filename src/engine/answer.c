@@ -21,6 +21,7 @@
 #include "engine/job.h"
 #include "engine/run.h"
 #include "engine/step.h"
+#include "engine/wait.h"
 
 /* Ops that one turn applies: each writes at most a memo, a step and a job. */
 #define OPS_PER_TURN (SG_LIMIT_WRITES_PER_MESSAGE / 3 - 10)
@@ -323,6 +324,8 @@ bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_o
         return true;
     case SG_OP_SLEEP:
         return sleep_begin(turn, apply, step, op, flags);
+    case SG_OP_WAIT_FOR_EVENT:
+        return sg_wait_check(turn, run, op) && not_supported(turn, run, op);
     default:
         return not_supported(turn, run, op);
     }

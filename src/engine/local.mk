@@ -18,4 +18,5 @@ src_engine_libengine_la_SOURCES = \
 	src/engine/run.c src/engine/run.h \
 	src/engine/state.h \
 	src/engine/step.c src/engine/step.h \
-	src/engine/turn.c src/engine/turn.h
+	src/engine/turn.c src/engine/turn.h \
+	src/engine/wait.c src/engine/wait.h

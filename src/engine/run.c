@@ -229,14 +229,24 @@ void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_en
 
 void sg_run_fail(struct sg_turn *turn, struct sg_run *run, const char *name, const char *error, const char *message)
 {
+    sg_run_fail_with(turn, run,
+                     &(struct sg_run_error){.name = sg_str_from(name), .error = sg_str_from(error), .message = sg_str_from(message)});
+}
+
+void sg_run_fail_with(struct sg_turn *turn, struct sg_run *run, const struct sg_run_error *error)
+{
     struct sg_buf buf;
     sg_buf_init(&buf);
     sg_buf_append(&buf, SG_STR("{\"error\":"));
-    sg_json_quote(&buf, sg_str_from(error));
+    sg_json_quote(&buf, error->error);
     sg_buf_append(&buf, SG_STR(",\"message\":"));
-    sg_json_quote(&buf, sg_str_from(message));
+    sg_json_quote(&buf, error->message);
     sg_buf_append(&buf, SG_STR(",\"name\":"));
-    sg_json_quote(&buf, sg_str_from(name));
+    sg_json_quote(&buf, error->name);
+    if (error->stack.len > 0) {
+        sg_buf_append(&buf, SG_STR(",\"stack\":"));
+        sg_json_quote(&buf, error->stack);
+    }
     sg_buf_append(&buf, SG_STR("}"));
     if (buf.is_failed) {
         turn->is_failed = true;

@@ -29,6 +29,14 @@ struct sg_run_end {
  */
 void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_end *end);
 /* Fails the run with an error of the gateway's own: {"error","name","message"} as data.error, no output (reference/02 §12). */
+struct sg_run_error {
+    struct sg_str name;
+    struct sg_str error;
+    struct sg_str message;
+    struct sg_str stack; /* empty: none */
+};
+void sg_run_fail_with(struct sg_turn *turn, struct sg_run *run, const struct sg_run_error *error);
+/* The same for an error without a stack. */
 void sg_run_fail(struct sg_turn *turn, struct sg_run *run, const char *name, const char *error, const char *message);
 
 /*

@@ -459,3 +459,17 @@ Test(engine_loop, the_end_of_a_step_is_kept_when_it_is_reported_again_later)
     ASSERT_TEXT(step_text(f, "a", SG_STEP_ENDED_AT), ended);
     fixture_free(f);
 }
+
+Test(engine_loop, a_wait_whose_condition_does_not_compile_fails_the_run_with_the_place)
+{
+    struct fixture *f = fixture_with_run("10:00:00");
+
+    report(f, "[{'op':'WaitForEvent','id':'w','name':'x/y','opts':{'if':'event.data.id == == async.data.id','timeout':'1h'}}]");
+
+    ASSERT_TEXT(run_status(f), "Failed");
+    struct sg_str error = sg_str_from(run_error(f));
+    cr_assert(sg_str_starts_with(error, SG_STR("{\"error\":\"InvalidExpression: Wait for event If expression failed to compile\",\"message\":\"Wait for event "
+                                               "If expression failed to compile\",\"name\":\"InvalidExpression\",\"stack\":\"error compiling "
+                                               "expression: ERROR: <input>:1:18: Syntax error:")));
+    fixture_free(f);
+}

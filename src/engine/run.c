@@ -189,6 +189,24 @@ static void row_write(struct sg_turn *turn, const struct sg_run *run, const stru
         values[SG_RUN_REASON] = sg_value_bytes(end->reason);
 }
 
+/* The run needs its steps no more, and what was set aside will not be handled: it goes to the batch (or is freed without one). */
+static void cool(struct sg_engine *engine, struct sg_run *run, struct sg_batch *batch)
+{
+    if (run->hot == NULL)
+        return;
+    struct sg_message *message = run->hot->queue_first;
+    run->hot->dirty_steps = NULL;
+    sg_hot_free(engine, run);
+    while (message != NULL) {
+        struct sg_message *next = message->next;
+        if (batch != NULL)
+            sg_cursor_message_orphaned(engine, batch, message);
+        else
+            sg_message_free(message);
+        message = next;
+    }
+}
+
 void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_end *end)
 {
     SG_CHECK(run, SG_RUN_MAGIC);
@@ -223,7 +241,7 @@ void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_en
         else
             sg_job_silence(engine, job);
     }
-    sg_hot_free(engine, run);
+    cool(engine, run, turn->batch);
     sg_cursor_clear_add(turn, run);
 }
 
@@ -351,18 +369,7 @@ void sg_run_forget(struct sg_engine *engine, struct sg_run *run, struct sg_batch
     while (run->jobs_last != NULL)
         sg_job_forget(engine, sg_job_first(run));
     assert(run->calls == 0);
-    struct sg_message *message = run->hot != NULL ? run->hot->queue_first : NULL;
-    if (run->hot != NULL)
-        run->hot->dirty_steps = NULL;
-    sg_hot_free(engine, run);
-    while (message != NULL) {
-        struct sg_message *next = message->next;
-        if (batch != NULL)
-            sg_cursor_message_orphaned(engine, batch, message);
-        else
-            sg_message_free(message);
-        message = next;
-    }
+    cool(engine, run, batch);
     positions_free(run);
     run->magic = 0;
     sg_pool_give(&engine->run_pool, run);

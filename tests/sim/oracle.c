@@ -17,6 +17,7 @@ void oracle_init(struct oracle *oracle)
 {
     memset(oracle, 0, sizeof(*oracle));
     sg_map_init_ids(&oracle->runs, offsetof(struct oracle_run, id));
+    sg_map_init_ids(&oracle->lines, offsetof(struct oracle_line, id));
 }
 
 void oracle_free(struct oracle *oracle)
@@ -33,6 +34,12 @@ void oracle_free(struct oracle *oracle)
         free(run);
     }
     sg_map_free(&oracle->runs);
+    cursor = 0;
+    struct oracle_line *line;
+    while ((line = sg_map_next(&oracle->lines, &cursor)) != NULL)
+        free(line);
+    sg_map_free(&oracle->lines);
+    free(oracle->names);
 }
 
 void oracle_break(struct oracle *oracle, const char *format, ...)
@@ -97,9 +104,54 @@ static void memo_committed(struct oracle *oracle, const struct sg_write *write, 
     oracle->memos++;
 }
 
+static void name_remember(struct oracle *oracle, const struct sg_value *values)
+{
+    int64_t position = values[SG_EVENT_POSITION].number;
+    if (position >= oracle->name_count) {
+        int64_t count = (position + 1) * 2;
+        oracle->names = realloc(oracle->names, (size_t)count * sizeof(*oracle->names));
+        rig_need(oracle->names != NULL, "no memory for the oracle");
+        memset(oracle->names + oracle->name_count, 0, (size_t)(count - oracle->name_count) * sizeof(*oracle->names));
+        oracle->name_count = count;
+    }
+    if (oracle->names[position] != 0)
+        oracle_break(oracle, "two events have got position %lld", (long long)position);
+    oracle->names[position] = oracle_hash(values[SG_EVENT_NAME].bytes);
+}
+
+/* Events of one name reach a function in the order of the log. */
+static void run_created(struct oracle *oracle, const struct sg_value *values)
+{
+    struct sg_str blob = values[SG_RUN_EVENTS].bytes;
+    uint64_t number = 0;
+    for (size_t byte = 0; byte < 8 && byte < blob.len; byte++)
+        number = number << 8 | (uint8_t)blob.ptr[byte];
+    int64_t position = (int64_t)number;
+    if (position >= oracle->name_count || oracle->names[position] == 0) {
+        oracle_break(oracle, "a run was created for an event that is not in the log");
+        return;
+    }
+    struct sg_id id = sg_value_get_id(&values[SG_RUN_FUNCTION_ID]);
+    for (int byte = 0; byte < 8; byte++)
+        id.bytes[byte] ^= (uint8_t)(oracle->names[position] >> (8 * byte));
+    struct oracle_line *line = sg_map_get_id(&oracle->lines, id);
+    if (line == NULL) {
+        line = calloc(1, sizeof(*line));
+        rig_need(line != NULL, "no memory for the oracle");
+        line->id = id;
+        rig_need(sg_map_add(&oracle->lines, line) == SG_OK, "no memory for the oracle");
+    }
+    if (position <= line->position)
+        oracle_break(oracle, "the event at %lld overtook that at %lld", (long long)line->position, (long long)position);
+    line->position = position;
+}
+
 static void run_committed(struct oracle *oracle, const struct sg_value *values)
 {
-    struct oracle_run *run = oracle_run(oracle, sg_value_get_id(&values[SG_RUN_ID]));
+    struct sg_id id = sg_value_get_id(&values[SG_RUN_ID]);
+    struct oracle_run *run = oracle_run(oracle, id);
+    if (sg_id_is_null(run->function_id))
+        run_created(oracle, values);
     run->function_id = sg_value_get_id(&values[SG_RUN_FUNCTION_ID]);
     if (run->ends > 0)
         oracle_break(oracle, "a run was written after its end");
@@ -131,8 +183,11 @@ void oracle_committed(struct oracle *oracle, const struct sg_write *writes, size
             memo_committed(oracle, write, now_ms);
         else if (write->record.kind == SG_KIND_RUN)
             run_committed(oracle, write->record.values);
-        else if (write->record.kind == SG_KIND_EVENT && !write->record.values[SG_EVENT_RUN_ID].is_null)
-            lifecycle_committed(oracle, write->record.values);
+        else if (write->record.kind == SG_KIND_EVENT) {
+            name_remember(oracle, write->record.values);
+            if (!write->record.values[SG_EVENT_RUN_ID].is_null)
+                lifecycle_committed(oracle, write->record.values);
+        }
     }
 }
 
@@ -188,9 +243,23 @@ void oracle_shown(struct oracle *oracle, struct oracle_run *run, struct sg_str s
         step->shown_at = tick;
 }
 
-int oracle_executed(struct oracle *oracle, struct oracle_run *run, struct sg_str step_id, int64_t called_at)
+void oracle_confirmed(struct oracle *oracle, struct oracle_run *run, struct sg_str step_id, const struct sg_call *call, int64_t tick)
 {
     struct oracle_step *step = oracle_step(run, step_id);
+    if (step->memo_hash == 0)
+        oracle_break(oracle, "a checkpoint of %s was confirmed, but it is not remembered", step->text);
+    if (step->shown_at == 0)
+        step->shown_at = tick;
+    step->confirmed_job = call->job_id;
+    step->confirmed_generation = call->generation;
+}
+
+int oracle_executed(struct oracle *oracle, struct oracle_run *run, struct sg_str step_id, const struct sg_call *call, int64_t called_at)
+{
+    struct oracle_step *step = oracle_step(run, step_id);
+    if (step->confirmed_job == call->job_id && call->generation > step->confirmed_generation)
+        oracle_break(oracle, "%s was executed again by generation %d after generation %d had been confirmed its checkpoint", step->text,
+                     call->generation, step->confirmed_generation);
     if (step->shown_at > 0 && step->shown_at < called_at)
         oracle_break(oracle, "%s was executed again by a call made after its memo had been shown", step->text);
     oracle->executions++;

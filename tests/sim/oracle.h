@@ -19,6 +19,8 @@ struct oracle_step {
     int64_t shown_at;          /* tick at which a call showed its memo or a checkpoint of it was confirmed; 0: never */
     int64_t wakes_at_ms;       /* sleep: not before; 0: not reported */
     uint64_t memo_hash;        /* of the committed bytes; 0: none */
+    int64_t confirmed_job;     /* whose checkpoint of it was confirmed; 0: none */
+    int32_t confirmed_generation;
 };
 
 struct oracle_attempt {
@@ -47,8 +49,17 @@ struct oracle_run {
     struct sg_id function_id;
 };
 
+/* The latest event of a name that a function has consumed. */
+struct oracle_line {
+    struct sg_id id;           /* function, mixed with the name */
+    int64_t position;
+};
+
 struct oracle {
     struct sg_map runs;
+    struct sg_map lines;
+    uint64_t *names;           /* hash of the name of each event, by position */
+    int64_t name_count;
     bool is_broken;
     char problem[1024];
     int64_t executions;
@@ -70,8 +81,10 @@ void oracle_committed(struct oracle *oracle, const struct sg_write *writes, size
 void oracle_called(struct oracle *oracle, const struct sg_call *call, int64_t now_ms);
 /* A call shows a memo to the SDK; `hash` is that of its bytes. */
 void oracle_shown(struct oracle *oracle, struct oracle_run *run, struct sg_str step_id, struct sg_str bytes, int64_t tick, int64_t now_ms);
+/* A checkpoint of a step was confirmed to the SDK that had got this call. */
+void oracle_confirmed(struct oracle *oracle, struct oracle_run *run, struct sg_str step_id, const struct sg_call *call, int64_t tick);
 /* The SDK executes a step in a call that went out at `called_at`; returns how often it has, this time included. */
-int oracle_executed(struct oracle *oracle, struct oracle_run *run, struct sg_str step_id, int64_t called_at);
+int oracle_executed(struct oracle *oracle, struct oracle_run *run, struct sg_str step_id, const struct sg_call *call, int64_t called_at);
 /* The answer to a call is on its way, and may fail the attempt: the next one is not before `again_at_ms`. */
 void oracle_may_fail(struct oracle *oracle, const struct sg_call *call, int64_t again_at_ms);
 /* A checkpoint for a call has been sent. */

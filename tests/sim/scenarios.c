@@ -22,6 +22,7 @@ static const struct script three = SCRIPT(PARALLEL(BRANCH(RUN("a")), BRANCH(RUN(
 static const struct script chains = SCRIPT(PARALLEL(BRANCH(RUN("a1"), RUN("a2")), BRANCH(RUN("b1"), RUN("b2"), RUN("b3"))), RUN("end"));
 static const struct script nested =
     SCRIPT(PARALLEL(BRANCH(RUN("a"), PARALLEL(BRANCH(RUN("b")), BRANCH(NAP("y", "1m"), RUN("c")))), BRANCH(NAP("z", "5m"), RUN("d"))), RUN("end"));
+static const struct script two_naps = SCRIPT(PARALLEL(BRANCH(NAP("x", "1m")), BRANCH(NAP("y", "2m"))), RUN("end"));
 static const struct script parallel_naps =
     SCRIPT(PARALLEL(BRANCH(NAP("x", "1m")), BRANCH(NAP("y", "1m")), BRANCH(RUN("a")), BRANCH(NAP("z", "2m"))), RUN("end"));
 static const struct script throwing = SCRIPT(RUN("a"), THROWS("b", 2), RUN("c"), THROWS("d", 1));
@@ -50,6 +51,8 @@ const struct scenario scenarios[] = {
     {.name = "calm_parallel_0", .functions = ONE_FUNCTION(0, 0, &three), .requests = 80, .events_per_request = 2, .calls_per_run = 8},
     {.name = "calm_parallel_1", .functions = ONE_FUNCTION(1, 0, &three), .requests = 80, .events_per_request = 2, .calls_per_run = 9},
     {.name = "calm_parallel_2", .functions = ONE_FUNCTION(2, 0, &three), .requests = 120, .events_per_request = 2, .calls_per_run = 6},
+    {.name = "calm_chains_2", .functions = ONE_FUNCTION(2, 0, &chains), .requests = 80, .events_per_request = 2, .calls_per_run = 9},
+    {.name = "calm_naps_2", .functions = ONE_FUNCTION(2, 0, &two_naps), .requests = 120, .events_per_request = 2, .calls_per_run = 4},
     {.name = "calm_checkpoints", .functions = ONE_FUNCTION(2, 1, &one), .requests = 200, .events_per_request = 2, .calls_per_run = 1},
 
     /* Events. */

@@ -401,13 +401,8 @@ void sdk_checkpoint_replied(struct world *world, struct exec *exec, const struct
         checkpoint_give_up(world, exec);
         return;
     }
-    for (int index = 0; index < exec->sent_count; index++) {
-        struct oracle_step *step = oracle_step(exec->run, sg_str_from(exec->buffer[index]));
-        if (step->memo_hash == 0)
-            oracle_break(&world->oracle, "a checkpoint of %s was confirmed, but it is not remembered", step->text);
-        if (step->shown_at == 0)
-            step->shown_at = world->tick;
-    }
+    for (int index = 0; index < exec->sent_count; index++)
+        oracle_confirmed(&world->oracle, exec->run, sg_str_from(exec->buffer[index]), exec->call, world->tick);
     exec->tries = 0;
     exec->buffer_count = 0;
     exec->sent_count = 0;
@@ -435,7 +430,7 @@ static void flush_and_answer(struct world *world, struct exec *exec, struct sg_m
 /* Executes the step; NULL if it succeeded, with its data, else the op or the error to answer with. */
 static struct sg_message *step_execute(struct world *world, struct exec *exec, const struct script_found *found, char data[48])
 {
-    int executions = oracle_executed(&world->oracle, exec->run, sg_str_from(found->id), exec->called_at);
+    int executions = oracle_executed(&world->oracle, exec->run, sg_str_from(found->id), exec->call, exec->called_at);
     const struct script_node *node = found->node;
     if (node->throws >= 0 && executions > node->throws) {
         snprintf(data, 48, "{\"k\":%d}", executions);

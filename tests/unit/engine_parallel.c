@@ -475,6 +475,23 @@ Test(engine_parallel, messages_wait_while_a_large_answer_is_applied)
     fixture_free(f);
 }
 
+Test(engine_parallel, what_waits_for_a_large_run_that_is_cancelled_is_told_so)
+{
+    struct fixture *f = fixture_with_run("10:00:00");
+    struct sg_buf ops = thousand("StepPlanned", 1000);
+    begin_batch(f);
+    report(f, ops.ptr);
+    sg_buf_free(&ops);
+    cancel(f, f->last_run);
+    struct client *client = checkpoint(f, 0, "[{'op':'StepRun','id':'a'}]");
+
+    end_batch(f);
+
+    cr_assert(client->is_answered);
+    ASSERT_INT(client->reply.status, SG_NOT_FOUND);
+    fixture_free(f);
+}
+
 Test(engine_parallel, the_clearing_of_a_large_run_survives_a_crash)
 {
     struct fixture *f = fixture_with_run("10:00:00");

@@ -15,13 +15,16 @@ src_base_libbase_la_SOURCES = \
 	src/base/hash.c src/base/hash.h \
 	src/base/heap.c src/base/heap.h \
 	src/base/hex.c src/base/hex.h \
+	src/base/histogram.c src/base/histogram.h \
 	src/base/id.c \
 	src/base/list.h \
 	src/base/log.c src/base/log.h \
 	src/base/map.c src/base/map.h \
+	src/base/os_process.c src/base/os_process.h \
 	src/base/os_random.c src/base/random.h \
 	src/base/os_zone.c src/base/os_zone.h \
 	src/base/pool.c src/base/pool.h \
+	src/base/prometheus.c src/base/prometheus.h \
 	src/base/rng.c src/base/rng.h \
 	src/base/seed.c src/base/seed.h \
 	src/base/str.c \

@@ -12,7 +12,7 @@ import { Judge, startApps } from "./app.mjs";
 const kills = Number(process.env.CRASH_KILLS ?? 50);
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000_000);
 const major = Number(process.env.CRASH_SDK ?? 4);
-const eventsPerSecond = Number(process.env.CRASH_RATE ?? 20);
+const eventsPerSecond = Number(process.env.CRASH_RATE ?? 12);
 const patienceMs = 180_000;
 
 // mulberry32: the moments of the kills, from a seed that is printed.

@@ -132,6 +132,7 @@ struct sg_registration {
     struct sg_str app_version;
     struct sg_str checksum;    /* SHA-256 hex over what counts */
     struct sg_str sync_kind;   /* "in_band" | "out_of_band" */
+    struct sg_str unapplied;   /* settings that have no effect in this version, by name; "" if none. Comes back in the reply if it is news */
     struct sg_function_in *functions;
     size_t function_count;
 };
@@ -171,6 +172,7 @@ struct sg_message {
     uint32_t magic;
     enum sg_message_kind kind;
     struct sg_message *next; /* for whatever queue holds it */
+    int64_t arrived_at_ns;   /* monotonic, for metrics: the engine copies it to the calls that the message leads to; 0: not measured */
     struct sg_arena arena;
     struct sg_client *client; /* whoever waits for the reply; NULL: nobody. Handed back in SG_EFFECT_REPLY, never looked at */
     union {
@@ -261,6 +263,8 @@ struct sg_call {
     int max_attempts;
     int request_version;      /* -1, 0, 1, 2 */
     bool is_plan_forced;      /* ctx.disable_immediate_execution */
+    bool is_first;            /* of its run */
+    int64_t arrived_at_ns;    /* of the message that led to it at once; 0: it was waited for */
     int64_t snapshot;         /* the memos with seq below it */
     int64_t state_bytes;      /* decides about use_api */
     int64_t started_at_ms;    /* engine clock */
@@ -276,7 +280,7 @@ void sg_call_free(struct sg_call *call);
 
 struct sg_reply {
     enum sg_status status;
-    char message[256];  /* for a status other than SG_OK */
+    char message[256];  /* for a status other than SG_OK; for a registration that changed something: what of it has no effect */
     bool is_modified;   /* registration */
     struct sg_id id;    /* registration: the app */
     struct sg_str text; /* explain: JSON; its bytes are valid until the reply function returns */
@@ -376,8 +380,14 @@ struct sg_engine_stats {
     int64_t stray;        /* records dropped at start-up or since */
     int64_t damaged;      /* runs failed because they could not be loaded */
     int64_t last_position;
+    int64_t next_due_ms;  /* of the job that is due next; INT64_MAX: none */
+    int64_t run_bytes;    /* memory of parked runs, of jobs, and of the tables that find both */
+    int64_t job_bytes;
+    int64_t index_bytes;
 };
 void sg_engine_stats(const struct sg_engine *engine, struct sg_engine_stats *stats);
+/* Jobs that are due and have not started. O(their number). */
+int64_t sg_engine_count_due(const struct sg_engine *engine, int64_t now_ms);
 /*
  * Compares what is in memory with the invariants that can be checked there (design: every live run has a job, a pause, a cursor or a call).
  * False and `error` tell what is wrong. For tests and the simulator; O(everything).

@@ -256,7 +256,7 @@ void sg_app_register(struct sg_turn *turn, struct sg_message *message)
         }
     }
     size_t effects = turn->batch->effect_count;
-    sg_turn_reply(turn, message, SG_OK, "%s", "");
+    sg_turn_reply(turn, message, SG_OK, "%.*s", is_same ? 0 : (int)in->unapplied.len, in->unapplied.len > 0 ? in->unapplied.ptr : "");
     if (turn->batch->effect_count > effects) {
         struct sg_reply *reply = &turn->batch->effects[effects].reply;
         reply->is_modified = !is_same;

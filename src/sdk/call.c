@@ -192,3 +192,54 @@ struct sg_message *sg_transfer_answer(struct sg_transfer *transfer, const struct
     answer->duration_ms = sg_http_monotonic_ms() - transfer->begun_at_ms;
     return message;
 }
+
+/* ---- for metrics ---- */
+
+static enum sg_call_error transport_error(const struct sg_http *http, CURLcode code)
+{
+    if (http->is_too_large || http->is_too_long)
+        return SG_CALL_ERROR_TOO_LARGE;
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+        return SG_CALL_ERROR_UNREACHABLE;
+    case CURLE_OPERATION_TIMEDOUT:
+        return SG_CALL_ERROR_TIMEOUT;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return SG_CALL_ERROR_TLS;
+    case CURLE_OUT_OF_MEMORY:
+        return SG_CALL_ERROR_GATEWAY;
+    default:
+        return SG_CALL_ERROR_BROKEN;
+    }
+}
+
+struct sg_call_report sg_transfer_report(const struct sg_transfer *transfer, CURLcode code, const struct sg_message *message)
+{
+    SG_CHECK(transfer, TRANSFER_MAGIC);
+    struct sg_call_report report = {.error = SG_CALL_ERROR_NONE};
+    report.is_final = transfer->call->attempt + 1 >= transfer->call->max_attempts;
+    if (code == CURLE_OK)
+        report.http_status = sg_http_status(&transfer->http);
+    if (code != CURLE_OK) {
+        report.error = transport_error(&transfer->http, code);
+    } else if (message == NULL) {
+        report.error = SG_CALL_ERROR_GATEWAY;
+    } else if (message->as.answer.answer.kind == SG_ANSWER_ERROR) {
+        report.error = report.http_status >= 500   ? SG_CALL_ERROR_STATUS_5XX
+                       : report.http_status >= 400 ? SG_CALL_ERROR_STATUS_4XX
+                                                   : SG_CALL_ERROR_ANSWER;
+        report.is_final = report.is_final || message->as.answer.answer.is_no_retry;
+    } else {
+        const struct sg_answer *answer = &message->as.answer.answer;
+        for (size_t i = 0; i < answer->op_count && report.error == SG_CALL_ERROR_NONE; i++)
+            if (answer->ops[i].code == SG_OP_STEP_ERROR || answer->ops[i].code == SG_OP_STEP_FAILED) {
+                report.error = SG_CALL_ERROR_STEP;
+                report.is_final = answer->ops[i].code == SG_OP_STEP_FAILED;
+            }
+    }
+    return report;
+}

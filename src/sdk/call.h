@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/rng.h"
 #include "base/ulid.h"
+#include "sdk/caller.h"
 #include "sdk/http.h"
 
 /* What all calls of a thread share. */
@@ -27,6 +28,7 @@ struct sg_transfer {
     struct sg_call *call; /* owned while under way */
     struct sg_buf body;
     int64_t begun_at_ms; /* monotonic */
+    int64_t sent_at_ns;  /* the caller's */
     void *app;           /* the caller's */
     struct sg_list_node in_list;
 };
@@ -43,6 +45,8 @@ enum sg_status sg_transfer_begin(struct sg_transfer *transfer, struct sg_call_ma
 struct sg_message *sg_transfer_answer(struct sg_transfer *transfer, const struct sg_call_maker *maker, CURLcode code);
 /* The message for a call that could not be made; NULL if memory ran out. */
 struct sg_message *sg_call_fail(const struct sg_call *call, enum sg_status status, const char *text);
+/* The same for metrics. `message` is what sg_transfer_answer made; NULL if memory ran out. */
+struct sg_call_report sg_transfer_report(const struct sg_transfer *transfer, CURLcode code, const struct sg_message *message);
 /* Forgets the call (which is freed) and large buffers. */
 void sg_transfer_end(struct sg_transfer *transfer);
 

@@ -459,11 +459,28 @@ static struct app_line *line_get(struct caller_thread *thread, struct sg_id app_
     return line;
 }
 
+static void meter_sent(const struct caller_thread *thread, const struct sg_call *call, int64_t now_ns)
+{
+    const struct sg_call_meter *meter = &thread->caller->options.meter;
+    if (meter->sent != NULL)
+        meter->sent(meter->context, call, now_ns);
+}
+
+static void meter_ended(const struct caller_thread *thread, const struct sg_call *call, const struct sg_call_report *report)
+{
+    const struct sg_call_meter *meter = &thread->caller->options.meter;
+    if (meter->ended != NULL)
+        meter->ended(meter->context, call, report);
+}
+
 /* Answers a call that will not go out; it is freed. */
 static void answer_unsent(struct caller_thread *thread, struct sg_call *call, enum sg_status status, const char *text)
 {
     struct sg_message *message = sg_call_fail(call, status, text);
+    struct sg_call_report report = {
+        .error = SG_CALL_ERROR_GATEWAY, .is_final = call->attempt + 1 >= call->max_attempts, .duration_ns = -1};
     atomic_fetch_add(&thread->failures, 1);
+    meter_ended(thread, call, &report);
     if (message == NULL) {
         call->next = thread->unanswered;
         thread->unanswered = call;
@@ -544,6 +561,8 @@ static void send_call(struct caller_thread *thread, struct app_line *line, struc
         return;
     }
     transfer->app = line;
+    transfer->sent_at_ns = sg_http_monotonic_ns();
+    meter_sent(thread, call, transfer->sent_at_ns);
     line->in_flight++;
     thread->flying_count++;
     sg_list_push_back(&thread->flying, &transfer->in_list);
@@ -597,7 +616,13 @@ static void finish(struct caller_thread *thread, struct sg_transfer *transfer, C
     if (code != CURLE_OK)
         atomic_fetch_add(&thread->failures, 1);
 
+    int64_t now_ns = sg_http_monotonic_ns(); /* before the decoding, which is our time, not the app's */
     struct sg_message *message = sg_transfer_answer(transfer, &thread->maker, code);
+    struct sg_call_report report = sg_transfer_report(transfer, code, message);
+    report.duration_ns = now_ns - transfer->sent_at_ns;
+    meter_ended(thread, transfer->call, &report);
+    if (message != NULL)
+        message->arrived_at_ns = now_ns;
     sg_list_remove(&thread->flying, &transfer->in_list);
     thread->flying_count--;
     line->in_flight--;

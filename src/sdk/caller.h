@@ -14,11 +14,42 @@
 
 struct sg_caller;
 
+/* What went wrong with a call, for metrics. */
+enum sg_call_error {
+    SG_CALL_ERROR_NONE,
+    SG_CALL_ERROR_UNREACHABLE, /* no connection: refused, unknown host, no route */
+    SG_CALL_ERROR_TLS,
+    SG_CALL_ERROR_TIMEOUT,
+    SG_CALL_ERROR_BROKEN,     /* the exchange ended half way, or was not HTTP */
+    SG_CALL_ERROR_TOO_LARGE,  /* the answer */
+    SG_CALL_ERROR_STATUS_4XX, /* the app refused, or will not try again */
+    SG_CALL_ERROR_STATUS_5XX, /* what users' code threw comes so */
+    SG_CALL_ERROR_ANSWER,     /* a good status with an answer that makes no sense */
+    SG_CALL_ERROR_STEP,       /* the answer reports a step that failed */
+    SG_CALL_ERROR_GATEWAY,    /* we could not make the call, or not read its answer */
+    SG_CALL_ERROR_COUNT
+};
+
+struct sg_call_report {
+    enum sg_call_error error;
+    bool is_final;       /* an error that will not be tried again */
+    int http_status;     /* 0: none came */
+    int64_t duration_ns; /* negative: it was never sent */
+};
+
+/* Who measures calls: told by the caller's threads, must not block. */
+struct sg_call_meter {
+    void *context;
+    void (*sent)(void *context, const struct sg_call *call, int64_t now_ns);
+    void (*ended)(void *context, const struct sg_call *call, const struct sg_call_report *report);
+};
+
 struct sg_caller_options {
     struct sg_store *store;            /* outlives the caller; each thread opens a reader */
     const struct sg_signing_key *keys; /* calls are signed with the first; copied */
     size_t key_count;                  /* 0: calls are not signed */
     struct sg_poster poster;           /* where answers go */
+    struct sg_call_meter meter;        /* may be empty */
     int threads;                       /* 0: 1. All calls of an app are made by the same thread */
     int connections_per_app_max;       /* 0: SG_LIMIT_CONNECTIONS_PER_APP */
     int connections_max;               /* of each thread; 0: 1024 */

@@ -46,6 +46,7 @@ struct sg_http {
 
 int64_t sg_http_wall_ms(void);
 int64_t sg_http_monotonic_ms(void);
+int64_t sg_http_monotonic_ns(void);
 /*
  * A thread that takes no signals: they are the main thread's, and SIGPIPE must not end the process when an app hangs up.
  * Returns what pthread_create does.

@@ -15,6 +15,7 @@ src_sdk_libsdk_la_SOURCES = \
 	src/sdk/judge.c src/sdk/judge.h \
 	src/sdk/ops.c src/sdk/ops.h \
 	src/sdk/registration.c src/sdk/registration.h \
+	src/sdk/unapplied.c src/sdk/unapplied.h \
 	src/sdk/url.c src/sdk/url.h \
 	src/sdk/call.c src/sdk/call.h \
 	src/sdk/caller.c src/sdk/caller.h \

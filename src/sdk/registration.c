@@ -16,6 +16,7 @@
 #include <stepgate/json.h>
 
 #include "base/check.h"
+#include "sdk/unapplied.h"
 #include "sdk/url.h"
 
 #define LIMIT_APP_NAME_BYTES 1024 /* ours: names are keys */
@@ -335,6 +336,8 @@ static enum sg_status finish(const struct fields *fields, const struct sg_regist
     if (report->warning.len == 0 && is_warned_sdk(out->sdk))
         report->warning = SG_STR("this version of the Inngest SDK has a known vulnerability (CVE-2026-42047): upgrade to 3.54 or later");
     out->app_id = sg_app_id(out->app_name);
+    if (!sg_registration_unapplied(out, arena, &out->unapplied))
+        return no_memory(error);
     return make_checksum(out, arena) == SG_OK ? SG_OK : no_memory(error);
 }
 

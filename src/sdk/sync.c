@@ -28,6 +28,7 @@
 #include "sdk/place.h"
 #include "sdk/registration.h"
 #include "sdk/sync_put.h"
+#include "sdk/unapplied.h"
 #include "sdk/url.h"
 
 #define SYNC_MAGIC 0x73796e63u
@@ -480,9 +481,10 @@ static void apply(struct sg_sync *sync, struct sg_put *put)
     status = sg_post_and_wait(&sync->poster, message, &sync->is_stopped, &reply);
     if (status == SG_OK)
         status = reply.status;
-    if (status == SG_OK)
+    if (status == SG_OK) {
         settle(sync, place, true, "", SG_STR(""));
-    else
+        sg_registration_warn_unapplied(sg_buf_str(&place->app_name), &reply);
+    } else
         settle(sync, place, false, sg_status_code(status), sg_str_from(reply.message[0] != '\0' ? reply.message : sg_status_text(status)));
 }
 

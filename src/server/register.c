@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "sdk/registration.h"
+#include "sdk/unapplied.h"
 #include "sdk/url.h"
 #include "server/handlers.h"
 #include "server/internal.h"
@@ -35,6 +36,7 @@ static void on_registered(struct sg_request *request, const struct sg_reply *rep
     }
     if (hooks->registered != NULL)
         hooks->registered(hooks->context, registering->app_name, registering->announced_url);
+    sg_registration_warn_unapplied(registering->app_name, reply);
     struct sg_buf *out = sg_respond_body(request, 200);
     sg_buf_byte(out, '{');
     sg_json_member_uuid(out, "app_id", reply->id);

@@ -8,6 +8,7 @@
 #include <stepgate/json.h>
 
 #include "sdk/registration.h"
+#include "sdk/unapplied.h"
 
 static struct sg_arena arena;
 static struct sg_registration registration;
@@ -430,4 +431,22 @@ Test(sdk_registration, an_out_of_band_answer_is_no_registration)
                  sg_registration_decode_in_band(sg_str_from(json("{'message':'Successfully registered','modified':true}")), NULL, &arena,
                                                 &registration, &report, &error),
                  SG_INVALID_ARGUMENT));
+}
+
+Test(registration, names_the_settings_that_have_no_effect_once_each)
+{
+    struct sg_arena room;
+    struct sg_str text;
+    struct sg_function_in functions[] = {
+        {.slug = SG_STR("a-plain"), .config = SG_STR("{\"cancel\":[],\"concurrency\":null,\"triggers\":[{\"event\":\"x\"}]}")},
+        {.slug = SG_STR("a-busy"), .config = SG_STR("{\"concurrency\":[{\"limit\":2}],\"idempotency\":\"event.data.id\",\"triggers\":[]}")},
+        {.slug = SG_STR("a-nightly"), .config = SG_STR("{\"concurrency\":[{\"limit\":1}],\"triggers\":[{\"cron\":\"0 3 * * *\"}]}")},
+    };
+    struct sg_registration asked = {.functions = functions, .function_count = 3};
+    sg_arena_init(&room);
+
+    cr_assert(sg_registration_unapplied(&asked, &room, &text));
+
+    cr_assert(sg_str_eq(text, SG_STR("concurrency (a-busy), idempotency (a-busy), cron (a-nightly)")), "%.*s", SG_FMT(text));
+    sg_arena_free(&room);
 }

@@ -23,4 +23,12 @@ SEEDS = 1000
 SIM_JOBS = 2
 sim: tests/sim/sim$(EXEEXT)
 	tests/sim/sim$(EXEEXT) --seeds $(SEEDS) --jobs $(SIM_JOBS)
-.PHONY: sim
+
+# Known bugs, each put into a copy of one source file: the simulator must find every one. ONLY='name name' tries some.
+mutants: tests/sim/sim$(EXEEXT)
+	SRCDIR='$(srcdir)' COMPILE='$(CC) $(DEFS) $(SIM_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS)' OBJECTS='$(tests_sim_sim_OBJECTS)' \
+		LIBS='src/store/.libs/libstore.a src/engine/.libs/libengine.a src/cel/.libs/libcel.a src/json/.libs/libjson.a src/base/.libs/libbase.a $(AM_LDFLAGS) $(LDFLAGS) $(DEP_LIBS) $(LIBS)' \
+		ONLY='$(ONLY)' perl $(srcdir)/tests/sim/mutants
+CLEANFILES += mutants/*
+EXTRA_DIST += tests/sim/mutants tests/sim/mutants.txt
+.PHONY: sim mutants

@@ -56,6 +56,7 @@ struct scenario {
     int calls_per_run;          /* without faults: exactly so many calls; 0: not checked */
     int steps_max;              /* limit of steps per run; 0: the usual one */
     int retry_interval_ms;      /* 0: the table */
+    int crash_factor;           /* so many times more crashes than usual, for short worlds; 0: as usual */
     bool has_future_events;
     bool has_shared_ids;        /* different events with the same id */
 };

@@ -53,6 +53,8 @@ const struct scenario scenarios[] = {
     {.name = "calm_parallel_2", .functions = ONE_FUNCTION(2, 0, &three), .requests = 120, .events_per_request = 2, .calls_per_run = 6},
     {.name = "calm_chains_2", .functions = ONE_FUNCTION(2, 0, &chains), .requests = 80, .events_per_request = 2, .calls_per_run = 9},
     {.name = "calm_naps_2", .functions = ONE_FUNCTION(2, 0, &two_naps), .requests = 120, .events_per_request = 2, .calls_per_run = 4},
+    {.name = "calm_naps_1", .functions = ONE_FUNCTION(1, 0, &two_naps), .requests = 100, .events_per_request = 2, .calls_per_run = 5},
+    {.name = "calm_parallel_naps_2", .functions = ONE_FUNCTION(2, 0, &parallel_naps), .requests = 80, .events_per_request = 2, .calls_per_run = 5},
     {.name = "calm_checkpoints", .functions = ONE_FUNCTION(2, 1, &one), .requests = 200, .events_per_request = 2, .calls_per_run = 1},
 
     /* Events. */
@@ -116,9 +118,13 @@ const struct scenario scenarios[] = {
     {.name = "race", .functions = ONE_FUNCTION(2, 0, &race), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "race_retries", .functions = ONE_FUNCTION(2, 0, &race_throws), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "many_steps", .functions = ONE_FUNCTION(2, 0, &many), .requests = 15, .events_per_request = 2, .faults = FAULTS_USUAL},
-    {.name = "very_many_steps", .functions = ONE_FUNCTION(2, 0, &very_many), .requests = 3, .events_per_request = 2, .faults = FAULTS_USUAL | FAULT_CANCEL},
+    {.name = "very_many_steps", .functions = ONE_FUNCTION(2, 0, &very_many), .requests = 3, .events_per_request = 2, .faults = FAULTS_USUAL | FAULT_CANCEL,
+     .crash_factor = 10},
 
     /* Checkpoints. */
+    {.name = "checkpoints_unheard",
+     .functions = {{.slug = "fn", .event = "demo/go", .retries = 0, .version = 2, .buffered_steps = 2, .script = &long_sequence}},
+     .requests = 60, .events_per_request = 3, .faults = FAULT_CHECKPOINT_LOST},
     {.name = "checkpoints", .functions = ONE_FUNCTION(2, 1, &long_sequence), .requests = 80, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "checkpoints_buffered", .functions = ONE_FUNCTION(2, 3, &long_sequence), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "checkpoints_retries", .functions = ONE_FUNCTION(2, 2, &throwing), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL, .retry_interval_ms = 1000},

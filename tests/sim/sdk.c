@@ -21,7 +21,7 @@
 
 enum exec_state { EXEC_NEW, EXEC_READY, EXEC_WAITING, EXEC_HANGING };
 
-#define CHECKPOINT_TRIES 3
+#define CHECKPOINT_TRIES 2
 #define BUFFER_MAX 16
 #define OWN_MAX 64
 

@@ -1,7 +1,7 @@
 /*
  * sim: lives through simulated worlds and says whether anything was false that must never be.
  *
- *     sim [--seeds N] [--seed S] [--scenario NAME] [--jobs J] [--verbose] [--list]
+ *     sim [--seeds N] [--seed S] [--scenario NAME] [--jobs J] [--broken-max B] [--verbose] [--list]
  *
  * Seed S lives in scenario S modulo their number, unless one is named. A world that broke is printed with what replays it. Exit code 0: none broke.
  */
@@ -20,6 +20,7 @@ struct options {
     uint64_t first_seed;
     int64_t seeds;
     int jobs;
+    int64_t broken_max; /* a job that has seen so many broken worlds gives up: more say nothing new */
     bool is_verbose;
     bool is_listing;
     const struct scenario *scenario;
@@ -76,6 +77,8 @@ static bool options_read(int count, char **arguments, struct options *options)
             options->first_seed = number;
         } else if (strcmp(name, "--jobs") == 0) {
             options->jobs = (int)number;
+        } else if (strcmp(name, "--broken-max") == 0) {
+            options->broken_max = (int64_t)number;
         } else {
             return false;
         }
@@ -114,11 +117,11 @@ static bool seed_live(const struct options *options, uint64_t seed, struct world
     return !is_broken;
 }
 
-/* Every jobs-th seed. Gives up after ten broken worlds: more say nothing new. */
+/* Every jobs-th seed. */
 static int64_t share_live(const struct options *options, int job, struct world_totals *totals)
 {
     int64_t broken = 0;
-    for (int64_t index = job; index < options->seeds && broken < 10; index += options->jobs)
+    for (int64_t index = job; index < options->seeds && broken < options->broken_max; index += options->jobs)
         broken += !seed_live(options, options->first_seed + (uint64_t)index, totals);
     return broken;
 }
@@ -175,9 +178,9 @@ static void totals_print(const struct world_totals *totals, int64_t broken)
 
 int main(int count, char **arguments)
 {
-    struct options options = {.first_seed = 1, .seeds = 6 * scenario_count, .jobs = 1};
+    struct options options = {.first_seed = 1, .seeds = 6 * scenario_count, .jobs = 1, .broken_max = 10};
     if (!options_read(count, arguments, &options)) {
-        fprintf(stderr, "usage: sim [--seeds N] [--seed S] [--scenario NAME] [--jobs J] [--verbose] [--list]\n");
+        fprintf(stderr, "usage: sim [--seeds N] [--seed S] [--scenario NAME] [--jobs J] [--broken-max B] [--verbose] [--list]\n");
         return 2;
     }
     if (options.is_listing) {

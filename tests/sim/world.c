@@ -300,20 +300,6 @@ static void load_do(struct world *world)
     world_post(world, message, -1, (int64_t)world_below(world, 8));
 }
 
-static void seal(struct world *world)
-{
-    struct sg_error error = {0};
-    if (!sg_engine_check(world->engine, &error))
-        oracle_break(&world->oracle, "%s", error.message);
-    struct sealed *sealed = &world->sealed[world->sealed_count++];
-    *sealed = (struct sealed){.batch = world->open, .now_ms = world->now_ms};
-    world->open = NULL;
-    if (world->pending_crash == 0 && world_fault(world, FAULT_CRASH)) {
-        sealed->crash = world_chance(world, 5000) ? CRASH_BEFORE_EFFECTS : CRASH_LATER;
-        sealed->dump = rig_dump(world->engine);
-    }
-}
-
 static void live_run_add(struct world *world, struct sg_id id)
 {
     if (world->live_run_count == world->live_run_capacity) {
@@ -351,6 +337,20 @@ static void let_out(struct world *world, struct sg_batch *batch)
             world->loads[world->load_count++] = *effect;
             break;
         }
+    }
+}
+
+static void seal(struct world *world)
+{
+    struct sg_error error = {0};
+    if (!sg_engine_check(world->engine, &error))
+        oracle_break(&world->oracle, "%s", error.message);
+    struct sealed *sealed = &world->sealed[world->sealed_count++];
+    *sealed = (struct sealed){.batch = world->open, .now_ms = world->now_ms};
+    world->open = NULL;
+    if (world->pending_crash == 0 && world_fault(world, FAULT_CRASH)) {
+        sealed->crash = world_chance(world, 5000) ? CRASH_BEFORE_EFFECTS : CRASH_LATER;
+        sealed->dump = rig_dump(world->engine);
     }
 }
 
@@ -722,12 +722,14 @@ static void requests_fill(struct world *world)
 static void chances_draw(struct world *world)
 {
     /* Per ten thousand occasions, in the order of enum fault: occasions are as frequent as the places where they are asked for. */
-    static const int usual[16] = {30, 50, 60, 20, 100, 300, 150, 1, 60, 60, 3, 8, 10, 8, 3, 0};
+    static const int usual[16] = {30, 50, 60, 20, 100, 300, 1000, 1, 60, 60, 3, 8, 40, 8, 3, 0};
     int factor = world_below(world, 10) == 0 ? 4 : 1; /* some worlds are a bad place */
     for (int index = 0; index < 16; index++) {
         int draw = (int)world_below(world, 4);
         world->chances[index] = draw == 0 ? 0 : draw == 3 ? usual[index] * factor * 2 : usual[index] * factor;
     }
+    if (world->scenario->crash_factor > 0)
+        world->chances[__builtin_ctz(FAULT_CRASH)] *= world->scenario->crash_factor;
 }
 
 void world_live(struct world *world, const struct scenario *scenario, uint64_t seed, bool is_verbose)

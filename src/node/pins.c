@@ -1,14 +1,16 @@
 /*
  * Pins.
  *
- * The model. An event is needed while a live run was started by it, while a cursor carries it to its consumers, or while it lies in an open batch. A
- * lifecycle event has no bytes of its own (sdk/event_read.c): it needs the finished run it is about, which needs the events that had started it, which
- * may be lifecycle events again. All of that is read in one snapshot, so it is what was needed at one moment; no lock is taken and nobody waits
- * (a million live runs take half a second, or four from a cold disk, during which the log of the store is not reset).
+ * The model. An event is needed while a live run was started by it, while a cursor carries it to its consumers, or while it lies in an
+ * open batch. A lifecycle event has no bytes of its own (sdk/event_read.c): it needs the finished run it is about, which needs the
+ * events that had started it, which may be lifecycle events again. All of that is read in one snapshot, so it is what was needed at one
+ * moment; no lock is taken and nobody waits (a million live runs take half a second, or four from a cold disk, during which the log of
+ * the store is not reset).
  *
- * It costs eight bytes for each event of a live run while a sweep lasts. Whether an event is a lifecycle event only its row tells, and reading a million rows to
- * find none would be a waste: so rows are read for runs only whose function may be started by one. Their names all begin with "inngest/", so its
- * configuration says "inngest/" or has a wildcard in it; that it says so elsewhere costs some reads and is no mistake.
+ * It costs eight bytes for each event of a live run while a sweep lasts. Whether an event is a lifecycle event only its row tells, and
+ * reading a million rows to find none would be a waste: so rows are read for runs only whose function may be started by one. Their names
+ * all begin with "inngest/", so its configuration says "inngest/" or has a wildcard in it; that it says so elsewhere costs some reads
+ * and is no mistake.
  *
  * What it never does: know which runs are live: run_live says that better, at the moment at which it matters.
  */
@@ -98,7 +100,8 @@ void sg_pins_free(struct sg_pins *pins)
 
 bool sg_pins_has_event(const struct sg_pins *pins, int64_t position)
 {
-    return pins->position_count > 0 && bsearch(&position, pins->positions, pins->position_count, sizeof(position), compare_positions) != NULL;
+    return pins->position_count > 0 &&
+           bsearch(&position, pins->positions, pins->position_count, sizeof(position), compare_positions) != NULL;
 }
 
 bool sg_pins_has_run(const struct sg_pins *pins, struct sg_id run_id)
@@ -116,11 +119,8 @@ static enum sg_status read_all(struct reading *reading, enum sg_kind kind, sg_re
 static enum sg_status follow(struct reading *reading)
 {
     for (size_t i = 0; i < reading->suspect_count; i++) {
-        struct sg_query query = {.kind = SG_KIND_EVENT,
-                                 .index = SG_INDEX_KEY,
-                                 .equal_count = 1,
-                                 .equal = {sg_value_int(reading->suspects[i])},
-                                 .limit = 1};
+        struct sg_query query = {
+            .kind = SG_KIND_EVENT, .index = SG_INDEX_KEY, .equal_count = 1, .equal = {sg_value_int(reading->suspects[i])}, .limit = 1};
         enum sg_status status = sg_store_read(reading->reader, &query, note_lifecycle, reading, reading->error);
         if (status != SG_OK)
             return status;

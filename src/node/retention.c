@@ -1,20 +1,22 @@
 /*
  * Retention: when history is trimmed, and how fast. What goes is trim.c's business.
  *
- * The model. A thread with a reader of its own looks every ten seconds whether the store holds too much, and at every 128th of the age limit (a minute at
- * least, an hour at most) whether anything is too old; if so it sweeps. It never writes: it hands batches of deletes, one at a time, to the store thread, which
- * commits them between two batches of the engine, and after each it pauses for a multiple of the time that the commit took: by age 19 times, so that
- * trimming takes a twentieth of the store thread at most, by size 4 times, because a disk that fills stops everything. Reading pauses for as long
- * as it took. So a commit of the engine waits for one batch of deletes at most (measured: 0.15 ms and a sync of the disk), and a backlog of any length
- * costs a known share of the machine.
+ * The model. A thread with a reader of its own looks every ten seconds whether the store holds too much, and at every 128th of the age
+ * limit (a minute at least, an hour at most) whether anything is too old; if so it sweeps. It never writes: it hands batches of deletes,
+ * one at a time, to the store thread, which commits them between two batches of the engine, and after each it pauses for a multiple of
+ * the time that the commit took: by age 19 times, so that trimming takes a twentieth of the store thread at most, by size 4 times,
+ * because a disk that fills stops everything. Reading pauses for as long as it took. So a commit of the engine waits for one batch of
+ * deletes at most (measured: 0.15 ms and a sync of the disk), and a backlog of any length costs a known share of the machine.
  *
- * What counts for the size is the pages of the database that hold something (sg_store_used_bytes). Not the file: SQLite keeps the pages that a
- * delete frees and writes new rows there, so the file stops growing but does not shrink. It could be made to (auto_vacuum=INCREMENTAL); that takes 6 % more
- * CPU for every write (measured: pointer maps), every existing database would have to be rewritten once, and pages would be moved only for the file to
- * grow again within the hour: whoever runs at the limit has nothing from it. And not the log, which has a limit of its own.
+ * What counts for the size is the pages of the database that hold something (sg_store_used_bytes). Not the file: SQLite keeps the pages
+ * that a delete frees and writes new rows there, so the file stops growing but does not shrink. It could be made to
+ * (auto_vacuum=INCREMENTAL); that takes 6 % more CPU for every write (measured: pointer maps), every existing database would have to be
+ * rewritten once, and pages would be moved only for the file to grow again within the hour: whoever runs at the limit has nothing from
+ * it. And not the log, which has a limit of its own.
  *
- * Crashes and failures. Every batch is whole, and any prefix of them leaves a store that is in order; the next sweep goes on. A batch that the store does not take
- * ends the sweep, and the next look tries again; while the store thread fights for a batch of the engine, this one waits behind it.
+ * Crashes and failures. Every batch is whole, and any prefix of them leaves a store that is in order; the next sweep goes on. A batch
+ * that the store does not take ends the sweep, and the next look tries again; while the store thread fights for a batch of the engine,
+ * this one waits behind it.
  *
  * What it never does: touch what lives, hold up the engine, or keep a run because of its size, status or name.
  */
@@ -32,7 +34,7 @@
 
 #define RETENTION_MAGIC 0x7265746eu
 #define NS_PER_MS 1000000LL
-/* A look at the size reads one page. At a full 30 MB/s of growth this is 300 MB, about the slack that a sweep leaves below the default limit. */
+/* A look reads one page. At 30 MB/s of growth this is 300 MB, about the slack that a sweep leaves below the default limit. */
 #define SIZE_INTERVAL_MS 10000
 /* After a sweep that could not free enough: what is left becomes old, or ends, no sooner. */
 #define SIZE_RETRY_MS 300000
@@ -53,7 +55,7 @@
 
 enum handover {
     HANDOVER_NONE,
-    HANDOVER_OFFERED,    /* for the store thread to take */
+    HANDOVER_OFFERED, /* for the store thread to take */
     HANDOVER_COMMITTING,
     HANDOVER_DONE
 };
@@ -68,12 +70,13 @@ struct sg_retention {
 
     /* Of the thread alone. */
     bool is_by_size;
-    int64_t swept_rows; /* of the sweep that is going on */
+    struct sg_trim_report report; /* of the sweep that is going on, and how much of it is in `totals` */
+    struct sg_trim_report counted;
     int64_t swept_since_ms;
     int64_t told_at_ms;
     int64_t reminded_at_ms; /* 0: never */
 
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock;   /* guards what follows */
     pthread_cond_t changed; /* on the monotonic clock */
     bool is_stopping;
     enum handover handover;
@@ -91,8 +94,9 @@ static int64_t look_at_age(struct sg_retention *retention);
 static enum sg_status commit(void *context, const struct sg_write *writes, size_t count, struct sg_error *error);
 static enum sg_status measure(void *context, int64_t *bytes, struct sg_error *error);
 static bool rest(void *context, int64_t took_ns);
-static void tell_progress(struct sg_retention *retention, size_t rows);
-static void tell_end(struct sg_retention *retention, const struct sg_trim_report *report, enum sg_status status, const struct sg_error *error);
+static void tell_progress(struct sg_retention *retention);
+static void tell_end(struct sg_retention *retention, enum sg_status status, const struct sg_error *error);
+static void add_totals(struct sg_retention *retention);
 static bool wait_until_ns(struct sg_retention *retention, int64_t until_ns);
 static int64_t now_ms(void);
 
@@ -192,24 +196,31 @@ static void *retention_main(void *argument)
 static void begin_sweep(struct sg_retention *retention, bool is_by_size)
 {
     retention->is_by_size = is_by_size;
-    retention->swept_rows = 0;
+    retention->counted = (struct sg_trim_report){.runs = 0};
     retention->swept_since_ms = now_ms();
     retention->told_at_ms = retention->swept_since_ms;
 }
 
 static struct sg_trim_options trim_options(struct sg_retention *retention)
 {
-    return (struct sg_trim_options){
-        .reader = retention->reader, .clock = retention->options.clock, .context = retention, .commit = commit, .measure = measure, .rest = rest};
+    return (struct sg_trim_options){.reader = retention->reader,
+                                    .clock = retention->options.clock,
+                                    .context = retention,
+                                    .commit = commit,
+                                    .measure = measure,
+                                    .rest = rest};
 }
 
-static void add_totals(struct sg_retention *retention, const struct sg_trim_report *report)
+/* Brings the totals up to what the sweep has done by now. */
+static void add_totals(struct sg_retention *retention)
 {
+    const struct sg_trim_report *report = &retention->report;
     pthread_mutex_lock(&retention->lock);
-    retention->totals.runs += report->runs;
-    retention->totals.events += report->events;
-    retention->totals.rows += report->rows;
+    retention->totals.runs += report->runs - retention->counted.runs;
+    retention->totals.events += report->events - retention->counted.events;
+    retention->totals.rows += report->rows - retention->counted.rows;
     pthread_mutex_unlock(&retention->lock);
+    retention->counted = *report;
 }
 
 /* Both return when to look again. */
@@ -217,13 +228,12 @@ static int64_t look_at_age(struct sg_retention *retention)
 {
     const struct sg_retention_options *options = &retention->options;
     struct sg_trim_options trim = trim_options(retention);
-    struct sg_trim_report report;
     struct sg_error error = {.status = SG_OK};
 
     begin_sweep(retention, false);
-    enum sg_status status = sg_trim_by_age(&trim, options->age_ms, &report, &error);
-    add_totals(retention, &report);
-    tell_end(retention, &report, status, &error);
+    enum sg_status status = sg_trim_by_age(&trim, options->age_ms, &retention->report, &error);
+    add_totals(retention);
+    tell_end(retention, status, &error);
 
     int64_t interval_ms = options->age_ms / AGE_INTERVALS;
     if (interval_ms < AGE_INTERVAL_MIN_MS)
@@ -239,28 +249,30 @@ static int64_t look_at_size(struct sg_retention *retention)
 {
     const struct sg_retention_options *options = &retention->options;
     struct sg_trim_options trim = trim_options(retention);
-    struct sg_trim_report report;
     struct sg_error error = {.status = SG_OK};
 
     begin_sweep(retention, true);
-    enum sg_status status = sg_trim_by_size(&trim, options->bytes_max, &report, &error);
-    add_totals(retention, &report);
-    tell_end(retention, &report, status, &error);
+    enum sg_status status = sg_trim_by_size(&trim, options->bytes_max, &retention->report, &error);
+    add_totals(retention);
+    tell_end(retention, status, &error);
     if (options->look_interval_ms > 0)
         return now_ms() + options->look_interval_ms;
-    if (status != SG_OK || report.is_satisfied)
+    if (status != SG_OK || retention->report.is_satisfied)
         return now_ms() + SIZE_INTERVAL_MS;
 
     if (retention->reminded_at_ms == 0 || now_ms() - retention->reminded_at_ms >= REMIND_MS) {
         retention->reminded_at_ms = now_ms();
-        sg_log(SG_LOG_WARN, "the store holds more than --retention-bytes, and what is left is needed by live runs or younger than ten minutes",
+        sg_log(SG_LOG_WARN,
+               "the store holds more than --retention-bytes, and what is left is needed by live runs or younger than ten minutes",
                SG_KV_INT("limit", options->bytes_max));
     }
     return now_ms() + SIZE_RETRY_MS;
 }
 
-static void tell_end(struct sg_retention *retention, const struct sg_trim_report *report, enum sg_status status, const struct sg_error *error)
+static void tell_end(struct sg_retention *retention, enum sg_status status, const struct sg_error *error)
 {
+    const struct sg_trim_report *report = &retention->report;
+
     if (status != SG_OK && status != SG_SHUTTING_DOWN)
         sg_log(SG_LOG_WARN, "history was not trimmed as far as it should be; tried again later", SG_KV_ERROR(error));
     if (report->rows == 0)
@@ -270,16 +282,15 @@ static void tell_end(struct sg_retention *retention, const struct sg_trim_report
            SG_KV_INT("rows", report->rows), SG_KV_INT("ms", now_ms() - retention->swept_since_ms));
 }
 
-static void tell_progress(struct sg_retention *retention, size_t rows)
+static void tell_progress(struct sg_retention *retention)
 {
     int64_t at_ms = now_ms();
 
-    retention->swept_rows += (int64_t)rows;
     if (at_ms - retention->told_at_ms < PROGRESS_MS)
         return;
     retention->told_at_ms = at_ms;
-    sg_log(SG_LOG_INFO, "trimming history", SG_KV_TEXT("by", retention->is_by_size ? "size" : "age"), SG_KV_INT("rows", retention->swept_rows),
-           SG_KV_INT("for_ms", at_ms - retention->swept_since_ms));
+    sg_log(SG_LOG_INFO, "trimming history", SG_KV_TEXT("by", retention->is_by_size ? "size" : "age"),
+           SG_KV_INT("rows", retention->report.rows), SG_KV_INT("for_ms", at_ms - retention->swept_since_ms));
 }
 
 /* ---- handing over ---- */
@@ -323,7 +334,9 @@ static enum sg_status commit(void *context, const struct sg_write *writes, size_
     pthread_mutex_unlock(&retention->lock);
     if (status != SG_OK)
         return status;
-    tell_progress(retention, count);
+    /* Without this batch, which is not in the report yet. */
+    add_totals(retention);
+    tell_progress(retention);
     /* That it is time to stop is found out by whoever waits next. */
     (void)wait_until_ns(retention, sg_monotonic_now_ns() + sg_retention_pause_ns(took_ns, retention->is_by_size));
     return SG_OK;

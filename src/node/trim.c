@@ -1,22 +1,24 @@
 /*
  * Trimming.
  *
- * The model. A sweep first reads the pins (pins.h), then walks runs by id and events by position, both from the oldest on and side by side, so that what goes is
- * always the oldest there is. A run goes when it ended before the cutoff, has no row in run_live and is not pinned: attempts, memos, steps, and its own
- * row last, so that a sweep that is cut short finds the rest the next time. An event goes when it came before the cutoff, is not pinned and no run that
- * is still there had been started by it. A lifecycle event goes by its own age. By age the cutoff is the limit; by size it is ten minutes ago, and
- * the sweep ends as soon as the store holds little enough.
+ * The model. A sweep first reads the pins (pins.h), then walks runs by id and events by position, both from the oldest on and side by
+ * side, so that what goes is always the oldest there is. A run goes when it ended before the cutoff, has no row in run_live and is not
+ * pinned: attempts, memos, steps, and its own row last, so that a sweep that is cut short finds the rest the next time. An event goes
+ * when it came before the cutoff, is not pinned and no run that is still there had been started by it. A lifecycle event goes by its own
+ * age. By age the cutoff is the limit; by size it is ten minutes ago, and the sweep ends as soon as the store holds little enough.
  *
- * Why nothing goes that becomes needed between the reading of the pins and the delete. A finished run never lives again. A new run takes its event
- * either at acceptance, and then the event is younger than the newest one of the pins, or from a cursor; that cursor was there when the pins were
- * read (its event is pinned), or it was made since, for an event accepted since. What such a run emits when it ends refers to that
- * run and its events: pinned, or younger too. So the pins of one moment hold for the whole sweep, however long that takes.
+ * Why nothing goes that becomes needed between the reading of the pins and the delete. A finished run never lives again. A new run takes
+ * its event either at acceptance, and then the event is younger than the newest one of the pins, or from a cursor; that cursor was there
+ * when the pins were read (its event is pinned), or it was made since, for an event accepted since. What such a run emits when it ends
+ * refers to that run and its events: pinned, or younger too. So the pins of one moment hold for the whole sweep, however long that
+ * takes.
  *
- * The newest event always stays: numbering goes on behind it after a restart. Idempotency keys are rows of their own with a time of their own
- * (housekeeping.c): a duplicate is refused within its 24 hours, whether or not the event is still there. Functions, apps and settings are not history.
+ * The newest event always stays: numbering goes on behind it after a restart. Idempotency keys are rows of their own with a time of
+ * their own (housekeeping.c): a duplicate is refused within its 24 hours, whether or not the event is still there. Functions, apps and
+ * settings are not history.
  *
- * Everything that is deleted has been read by this thread just before. That is how a batch knows how many bytes it frees, and the store thread, whose
- * time is everybody's, finds the pages in the kernel's memory.
+ * Everything that is deleted has been read by this thread just before. That is how a batch knows how many bytes it frees, and the store
+ * thread, whose time is everybody's, finds the pages in the kernel's memory.
  *
  * What it never does: wait on behalf of the store thread, keep a snapshot open while it commits, or delete what lives, however old.
  */
@@ -26,7 +28,7 @@
 #include "node/pins.h"
 
 #define PAGE_ROWS 64
-/* An event waits for the runs created until this long after it: they are what refers to it. Those created later hold it until the next sweep. */
+/* An event waits for the runs created until this long after it, which are what refers to it. Later ones hold it until the next sweep. */
 #define EVENT_LAG_MS (60 * 1000LL)
 /* A sweep by size frees this part of the limit more than it must, so that the next one is not due at once. */
 #define SIZE_SLACK_DIVISOR 32
@@ -67,8 +69,8 @@ struct sweep {
     struct sg_trim_report *report;
     struct sg_error *error;
     struct sg_pins pins;
-    int64_t cutoff_ms; /* wall clock: what ended or came before may go */
-    int64_t offset_ms; /* engine clock minus wall clock; rows of runs are on the former */
+    int64_t cutoff_ms;    /* wall clock: what ended or came before may go */
+    int64_t offset_ms;    /* engine clock minus wall clock; rows of runs are on the former */
     int64_t bytes_target; /* 0: by age */
     bool is_satisfied;
     struct walk runs;
@@ -128,7 +130,8 @@ enum sg_status sg_trim_by_age(const struct sg_trim_options *options, int64_t age
     return sweep_end(&sweep, status);
 }
 
-enum sg_status sg_trim_by_size(const struct sg_trim_options *options, int64_t bytes_max, struct sg_trim_report *report, struct sg_error *error)
+enum sg_status sg_trim_by_size(const struct sg_trim_options *options, int64_t bytes_max, struct sg_trim_report *report,
+                               struct sg_error *error)
 {
     struct sweep sweep;
 
@@ -222,8 +225,8 @@ static enum sg_status note_run(void *context, const struct sg_record *record)
 }
 
 /*
- * The next page of runs, with which of them may go. In one snapshot: a run that has not ended and is not in run_live would otherwise be one that ended
- * between two reads.
+ * The next page of runs, with which of them may go. In one snapshot: a run that has not ended and is not in run_live would otherwise be
+ * one that ended between two reads.
  */
 static enum sg_status read_runs(struct sweep *sweep, struct run_page *page, bool may_go[PAGE_ROWS])
 {
@@ -327,7 +330,8 @@ static enum sg_status note_found(void *context, const struct sg_record *record)
 
 static enum sg_status is_live(struct sweep *sweep, struct sg_id run_id, bool *answer)
 {
-    struct sg_query query = {.kind = SG_KIND_RUN_LIVE, .index = SG_INDEX_KEY, .equal_count = 1, .equal = {sg_value_id(&run_id)}, .limit = 1};
+    struct sg_query query = {
+        .kind = SG_KIND_RUN_LIVE, .index = SG_INDEX_KEY, .equal_count = 1, .equal = {sg_value_id(&run_id)}, .limit = 1};
     *answer = false;
     return sg_store_read(sweep->options->reader, &query, note_found, answer, sweep->error);
 }

@@ -30,13 +30,14 @@ struct sg_trim_options {
 struct sg_trim_report {
     int64_t runs;
     int64_t events;
-    int64_t rows; /* with steps, memos and attempts */
+    int64_t rows;      /* with steps, memos and attempts */
     bool is_satisfied; /* false after a sweep by size: what is left is needed or too young, and still too much */
 };
 
 /* Deletes what ended, or came, more than `age_ms` ago. SG_SHUTTING_DOWN if `rest` ended it. */
 enum sg_status sg_trim_by_age(const struct sg_trim_options *options, int64_t age_ms, struct sg_trim_report *report, struct sg_error *error);
 /* If the store holds more than `bytes_max`: deletes the oldest until it holds a little less. */
-enum sg_status sg_trim_by_size(const struct sg_trim_options *options, int64_t bytes_max, struct sg_trim_report *report, struct sg_error *error);
+enum sg_status sg_trim_by_size(const struct sg_trim_options *options, int64_t bytes_max, struct sg_trim_report *report,
+                               struct sg_error *error);
 
 #endif

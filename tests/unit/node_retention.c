@@ -1,4 +1,7 @@
-/* Retention: what goes, what stays however old it is, in what order, how fast, and what a crash in between leaves. On both stores, with a clock of our own. */
+/*
+ * Retention: what goes, what stays however old it is, in what order, how fast, and what a crash in between leaves. On both stores, with a
+ * clock of our own.
+ */
 #include "node_fixture.h"
 
 #include <pthread.h>
@@ -16,13 +19,13 @@
 #include "store/memory.h"
 
 #define MINUTE_MS (60 * 1000LL)
-#define HOUR_MS   (60 * MINUTE_MS)
-#define DAY_MS    (24 * HOUR_MS)
-#define NOW_MS    (100 * DAY_MS)
-#define AGE_MS    (7 * DAY_MS)
+#define HOUR_MS (60 * MINUTE_MS)
+#define DAY_MS (24 * HOUR_MS)
+#define NOW_MS (100 * DAY_MS)
+#define AGE_MS (7 * DAY_MS)
 /* Of the age limit: before and after it. */
-#define OLD_MS    (NOW_MS - 8 * DAY_MS)
-#define YOUNG_MS  (NOW_MS - 6 * DAY_MS)
+#define OLD_MS (NOW_MS - 8 * DAY_MS)
+#define YOUNG_MS (NOW_MS - 6 * DAY_MS)
 
 struct fixture {
     struct sg_store *store;
@@ -34,7 +37,7 @@ struct fixture {
     struct sg_trim_report report;
     int commits;
     size_t most_writes;
-    int fail_after; /* so many commits succeed; -1: all */
+    int fail_after;    /* so many commits succeed; -1: all */
     int64_t row_bytes; /* what measure counts for each row of an event or a run */
 };
 
@@ -124,22 +127,22 @@ static void close_fixture(struct fixture *f)
         (void)rmdir(f->directory);
 }
 
-#define ON_BOTH_STORES(name)                                                                                                                         \
-    static void name(struct fixture *f);                                                                                                             \
-    Test(node_retention_memory, name)                                                                                                                \
-    {                                                                                                                                                \
-        struct fixture f;                                                                                                                            \
-        open_memory(&f);                                                                                                                             \
-        name(&f);                                                                                                                                    \
-        close_fixture(&f);                                                                                                                           \
-    }                                                                                                                                                \
-    Test(node_retention_sqlite, name)                                                                                                                \
-    {                                                                                                                                                \
-        struct fixture f;                                                                                                                            \
-        open_sqlite(&f);                                                                                                                             \
-        name(&f);                                                                                                                                    \
-        close_fixture(&f);                                                                                                                           \
-    }                                                                                                                                                \
+#define ON_BOTH_STORES(name)                                                                                                               \
+    static void name(struct fixture *f);                                                                                                   \
+    Test(node_retention_memory, name)                                                                                                      \
+    {                                                                                                                                      \
+        struct fixture f;                                                                                                                  \
+        open_memory(&f);                                                                                                                   \
+        name(&f);                                                                                                                          \
+        close_fixture(&f);                                                                                                                 \
+    }                                                                                                                                      \
+    Test(node_retention_sqlite, name)                                                                                                      \
+    {                                                                                                                                      \
+        struct fixture f;                                                                                                                  \
+        open_sqlite(&f);                                                                                                                   \
+        name(&f);                                                                                                                          \
+        close_fixture(&f);                                                                                                                 \
+    }                                                                                                                                      \
     static void name(struct fixture *f)
 
 /* ---- writing history ---- */
@@ -181,7 +184,8 @@ static struct sg_id function_id(uint8_t number)
 static void put_event(struct fixture *f, int64_t position, int64_t received_at_ms)
 {
     struct sg_id id = numbered(3, position);
-    PUT(f, SG_KIND_EVENT, sg_value_int(position), sg_value_id(&id), text("a"), sg_value_int(received_at_ms), sg_value_int(received_at_ms), text("{}"));
+    PUT(f, SG_KIND_EVENT, sg_value_int(position), sg_value_id(&id), text("a"), sg_value_int(received_at_ms), sg_value_int(received_at_ms),
+        text("{}"));
 }
 
 static void put_lifecycle(struct fixture *f, int64_t position, int64_t received_at_ms, int64_t run)
@@ -528,8 +532,9 @@ ON_BOTH_STORES(large_run_goes_in_several_commits)
 ON_BOTH_STORES(large_values_go_in_several_commits)
 {
     put_event(f, 1, OLD_MS);
-    put_run(f, (struct spec){
-                   .number = 1, .event = 1, .created_at_ms = OLD_MS, .ended_at_ms = OLD_MS, .steps = 8, .memo_bytes = SG_LIMIT_TRIM_BYTES / 2});
+    put_run(
+        f, (struct spec){
+               .number = 1, .event = 1, .created_at_ms = OLD_MS, .ended_at_ms = OLD_MS, .steps = 8, .memo_bytes = SG_LIMIT_TRIM_BYTES / 2});
     put_last_event(f);
     trim_by_age(f);
     cr_assert(not(has_parts(f, 1)));
@@ -595,7 +600,10 @@ static void put_mixture(struct fixture *f)
     put_run(f, (struct spec){.number = 3, .event = 3, .created_at_ms = OLD_MS, .function = 2, .steps = 2}); /* live: keeps the chain */
     for (int i = 0; i < 40; i++) {
         put_event(f, 100 + i, OLD_MS + i);
-        put_run(f, (struct spec){.number = 10 + i, .event = 100 + i, .created_at_ms = OLD_MS + i, .ended_at_ms = OLD_MS + i, .steps = i == 20 ? 200 : 10});
+        put_run(
+            f,
+            (struct spec){
+                .number = 10 + i, .event = 100 + i, .created_at_ms = OLD_MS + i, .ended_at_ms = OLD_MS + i, .steps = i == 20 ? 200 : 10});
     }
     put_event(f, 200, OLD_MS);
     put_cursor(f, 200);
@@ -711,8 +719,9 @@ static struct sg_message *registration(void)
         .id = function_id(1),
         .slug = SG_STR("app-fn"),
         .name = SG_STR("Fn"),
-        .config = SG_STR("{\"id\":\"app-fn\",\"name\":\"Fn\",\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\","
-                         "\"runtime\":{\"type\":\"http\",\"url\":\"http://127.0.0.1:1/?fnId=app-fn&stepId=step\"}}},\"triggers\":[{\"event\":\"a\"}]}")};
+        .config = SG_STR(
+            "{\"id\":\"app-fn\",\"name\":\"Fn\",\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\","
+            "\"runtime\":{\"type\":\"http\",\"url\":\"http://127.0.0.1:1/?fnId=app-fn&stepId=step\"}}},\"triggers\":[{\"event\":\"a\"}]}")};
     message->as.registration = (struct sg_registration){.app_id = numbered(4, 1),
                                                         .app_name = SG_STR("app"),
                                                         .url = SG_STR("http://127.0.0.1:1/"),
@@ -730,7 +739,8 @@ static enum sg_status collect_known(void *context, const struct sg_record *recor
 {
     struct sg_message *message = context;
     struct sg_known_key *known = sg_arena_zalloc(&message->arena, sizeof(*known));
-    *known = (struct sg_known_key){sg_value_get_id(&record->values[SG_IDEMPOTENCY_KEY]), sg_value_get_id(&record->values[SG_IDEMPOTENCY_FUNCTION_ID])};
+    *known = (struct sg_known_key){sg_value_get_id(&record->values[SG_IDEMPOTENCY_KEY]),
+                                   sg_value_get_id(&record->values[SG_IDEMPOTENCY_FUNCTION_ID])};
     message->as.events.known = known;
     message->as.events.known_count = 1;
     return SG_OK;

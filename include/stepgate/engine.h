@@ -226,9 +226,8 @@ struct sg_message {
             struct sg_str body; /* the whole event, also for lifecycle events */
             struct sg_id internal_id;
             struct sg_id key;   /* as in sg_event_in; all zero for lifecycle events */
-            struct sg_known_key *known;
+            struct sg_known_key *known; /* what the store held when it was loaded; the engine keeps the keys of later commits itself */
             size_t known_count;
-            int64_t lookup_commit;
         } loaded_event;
     } as;
 };

@@ -91,6 +91,7 @@ static void event_ask(struct sg_turn *turn, struct sg_cursor *cursor)
     if (effect != NULL)
         effect->position = cursor->subject;
     cursor->is_asked = true;
+    cursor->asked_commit = turn->batch->number;
 }
 
 void sg_cursor_event_add(struct sg_turn *turn, int64_t position, struct sg_str name, struct sg_id after)
@@ -155,10 +156,8 @@ int64_t sg_cursor_lookup_floor(const struct sg_engine *engine)
     int64_t floor = INT64_MAX;
     for (const struct sg_list_node *node = engine->cursors.first; node != NULL; node = node->next) {
         const struct sg_cursor *cursor = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
-        if (cursor->kind != SG_CURSOR_EVENT || cursor->message == NULL || sg_id_is_null(cursor->message->as.loaded_event.key))
-            continue;
-        if (cursor->message->as.loaded_event.lookup_commit < floor)
-            floor = cursor->message->as.loaded_event.lookup_commit;
+        if (cursor->kind == SG_CURSOR_EVENT && cursor->asked_commit < floor)
+            floor = cursor->asked_commit;
     }
     return floor;
 }

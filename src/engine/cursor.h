@@ -19,7 +19,7 @@ void sg_cursor_answer_drop(struct sg_turn *turn, struct sg_run *run);
 /* Whether a cursor works on this run. */
 bool sg_cursor_holds(const struct sg_engine *engine, const struct sg_run *run);
 
-/* The oldest commit that the lookup of a waiting event saw; INT64_MAX if none waits. Keys of later commits are still needed. */
+/* The oldest commit that the lookup of an event under a cursor is sure to see; INT64_MAX if there is none. Keys of later commits are still needed. */
 int64_t sg_cursor_lookup_floor(const struct sg_engine *engine);
 /* The bytes that a cursor asked for. True if it keeps the message. */
 bool sg_cursor_event_loaded(struct sg_turn *turn, struct sg_message *message);

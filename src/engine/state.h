@@ -186,6 +186,7 @@ struct sg_cursor {
     bool is_ready;           /* the event is there */
     int64_t id;
     int64_t subject;
+    int64_t asked_commit;    /* SG_CURSOR_EVENT: the load sees this commit, perhaps no later one */
     struct sg_str name;      /* SG_CURSOR_EVENT: of the event */
     struct sg_id after;      /* function id, all zero: none yet */
     struct sg_run *run;      /* SG_CURSOR_ANSWER, SG_CURSOR_CLEAR */

@@ -179,6 +179,55 @@ static enum sg_status collect_step(void *context, const struct sg_record *record
     return SG_OK;
 }
 
+struct key_node {
+    struct key_node *next;
+    struct sg_known_key known;
+};
+struct keys {
+    struct sg_arena *arena;
+    struct key_node *first;
+    size_t count;
+    int64_t now_ms;
+};
+
+static enum sg_status collect_key(void *context, const struct sg_record *record)
+{
+    struct keys *keys = context;
+    if (record->values[SG_IDEMPOTENCY_EXPIRES_AT].number <= keys->now_ms)
+        return SG_OK;
+    struct key_node *node = sg_arena_alloc(keys->arena, sizeof(*node));
+    if (node == NULL)
+        return SG_NO_MEMORY;
+    node->known.key = sg_value_get_id(&record->values[SG_IDEMPOTENCY_KEY]);
+    node->known.function_id = sg_value_get_id(&record->values[SG_IDEMPOTENCY_FUNCTION_ID]);
+    node->next = keys->first;
+    keys->first = node;
+    keys->count++;
+    return SG_OK;
+}
+
+/* Which functions have had a run for the event's id. */
+static enum sg_status read_known(const struct load *load, struct sg_store_reader *reader, struct sg_message *message, struct sg_error *error)
+{
+    struct keys keys = {.arena = &message->arena};
+    if (load->loads->clock != NULL)
+        keys.now_ms = sg_clock_now_ms(load->loads->clock);
+    struct sg_query query = {.kind = SG_KIND_IDEMPOTENCY, .index = SG_INDEX_KEY, .equal_count = 1, .limit = ROWS_MAX};
+    query.equal[0] = sg_value_id(&message->as.loaded_event.key);
+    enum sg_status status = sg_store_read(reader, &query, collect_key, &keys, error);
+    if (status != SG_OK || keys.count == 0)
+        return status;
+    struct sg_known_key *known = sg_arena_alloc(&message->arena, keys.count * sizeof(*known));
+    if (known == NULL)
+        return SG_NO_MEMORY;
+    size_t count = 0;
+    for (const struct key_node *node = keys.first; node != NULL; node = node->next)
+        known[count++] = node->known;
+    message->as.loaded_event.known = known;
+    message->as.loaded_event.known_count = count;
+    return SG_OK;
+}
+
 static enum sg_status read_event(const struct load *load, struct sg_store_reader *reader, struct sg_message *message,
                                  struct sg_error *error)
 {
@@ -192,11 +241,22 @@ static enum sg_status read_event(const struct load *load, struct sg_store_reader
             status = SG_NO_MEMORY;
     }
     sg_buf_free(&body);
+    struct sg_record record;
+    struct sg_value position = sg_value_int(load->position);
+    if (status == SG_OK)
+        status = sg_store_get(reader, SG_KIND_EVENT, &position, &message->arena, &record, error);
+    if (status != SG_OK)
+        return status;
+    message->as.loaded_event.internal_id = sg_value_get_id(&record.values[SG_EVENT_INTERNAL_ID]);
+    if (record.values[SG_EVENT_BODY].is_null)
+        return SG_OK; /* a lifecycle event: it is sent once */
+
     struct sg_str id;
-    if (status == SG_OK)
-        status = sg_json_to_str(sg_json_get(message->as.loaded_event.body, SG_STR("id")), &message->arena, &id);
-    if (status == SG_OK)
+    status = sg_json_to_str(sg_json_get(message->as.loaded_event.body, SG_STR("id")), &message->arena, &id);
+    if (status == SG_OK) {
         message->as.loaded_event.key = sg_event_key(id);
+        status = read_known(load, reader, message, error);
+    }
     return status == SG_INVALID_JSON ? sg_error_set(error, SG_STORE_CORRUPT, "the stored event has no id") : status;
 }
 

@@ -6,13 +6,15 @@
 
 #include <stepgate/engine.h>
 
+#include "node/clock.h"
 #include "node/inbox.h"
 #include "store/pool.h"
 
-/* Both outlive the loads. Zero-initialise the rest. */
+/* All of them outlive the loads. Zero-initialise the rest. */
 struct sg_loads {
     struct sg_inbox *inbox;
     struct sg_store_pool *pool;
+    struct sg_clock *clock; /* tells which idempotency keys have expired; NULL: none has */
 };
 
 /*

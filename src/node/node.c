@@ -306,7 +306,7 @@ static enum sg_status open_committer(struct sg_node *node, struct sg_error *erro
         status = sg_retention_create(&retention, &node->retention, error);
     if (status != SG_OK)
         return status;
-    node->loads = (struct sg_loads){node->inbox, node->pool};
+    node->loads = (struct sg_loads){.inbox = node->inbox, .pool = node->pool, .clock = &node->clock};
     node->outbox.submit = submit_call;
     node->outbox.context = node;
     node->outbox.loads = &node->loads;

@@ -109,7 +109,7 @@ static void load_answer(struct fixture *f, const struct sg_effect *load)
     if (load->kind == SG_EFFECT_LOAD_RUN)
         handle(f, rig_load_run(f->reader, load->run_id));
     else
-        handle(f, rig_load_event(f->reader, load->position, f->now_ms, f->commit - 1));
+        handle(f, rig_load_event(f->reader, load->position, f->now_ms));
 }
 
 static void let_out(struct fixture *f, struct sg_batch *done)

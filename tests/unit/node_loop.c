@@ -78,7 +78,7 @@ static void start(struct fixture *f, struct sg_store *store, int messages_per_ba
     assert_ok(sg_store_pool_create(&(struct sg_store_pool_options){store, 2, 10}, &f->pool, NULL));
     sg_clock_init(&f->clock, 0, NULL);
     assert_ok(sg_engine_create(&(struct sg_engine_options){.seed = 7, .retry_interval_ms = 20}, &f->engine, NULL));
-    f->loads = (struct sg_loads){f->inbox, f->pool};
+    f->loads = (struct sg_loads){.inbox = f->inbox, .pool = f->pool};
     f->outbox.submit = submit;
     f->outbox.context = f;
     f->outbox.loads = &f->loads;

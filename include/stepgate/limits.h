@@ -36,6 +36,8 @@
 #define SG_LIMIT_INBOX_MESSAGES 20000                   /* ours: beyond it the edge answers 429; --max-inbox */
 #define SG_LIMIT_INBOX_BYTES (256LL * 1024 * 1024)      /* ours: the same for their size; --max-inbox-bytes */
 #define SG_LIMIT_SET_ASIDE_PER_RUN 1024                 /* ours: messages of one run that wait for a load */
+#define SG_LIMIT_METRIC_APPS 100                        /* ours: those that come later share the label "other" */
+#define SG_LIMIT_METRIC_FUNCTIONS 200                   /* ours: the same; each has about ten series */
 #define SG_LIMIT_ERROR_STACK_BYTES (32 * 1024)          /* ours: longer stacks of synthesized errors are cut */
 
 #endif

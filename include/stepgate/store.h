@@ -53,7 +53,14 @@ enum sg_status sg_store_scan(struct sg_store *store, enum sg_kind kind, sg_recor
 enum sg_status sg_store_maintain(struct sg_store *store, struct sg_error *error);
 /* Bytes on disk (database and WAL); 0 for memory. */
 int64_t sg_store_size_bytes(struct sg_store *store);
-/* Of those, the bytes that hold something: without the log, and without what deletes have left free for new records. 0 for memory. */
+struct sg_store_usage {
+    int64_t database_bytes; /* on disk */
+    int64_t log_bytes;      /* on disk; of which what is in use may be less */
+    int64_t cache_bytes;    /* of memory: page caches of all stores of the process */
+};
+/* For metrics; all zero for memory. Any thread. */
+void sg_store_usage(struct sg_store *store, struct sg_store_usage *usage);
+/* Of the bytes on disk, those that hold something: without the log, and without what deletes have left free for new records. 0 for memory. */
 enum sg_status sg_store_used_bytes(struct sg_store_reader *reader, int64_t *bytes, struct sg_error *error);
 
 /* ---- reading ---- */

@@ -153,3 +153,20 @@ void sg_heap_move(struct sg_heap *heap, struct sg_heap_node *node, int64_t key_m
     node->tie = tie;
     sift(heap, node->index - 1, (struct sg_heap_slot){key_ms, node});
 }
+
+/* A node's children are not before it, so the walk ends where a key is beyond. As deep as the heap: at most 16 levels. */
+static size_t count_from(const struct sg_heap *heap, uint32_t at, int64_t key_ms)
+{
+    if (heap->slots[at].key_ms > key_ms)
+        return 0;
+    size_t count = 1;
+    uint64_t child = (uint64_t)at * CHILDREN + 1;
+    for (uint64_t end = child + CHILDREN; child < end && child < heap->count; child++)
+        count += count_from(heap, (uint32_t)child, key_ms);
+    return count;
+}
+
+size_t sg_heap_count_until(const struct sg_heap *heap, int64_t key_ms)
+{
+    return heap->count > 0 ? count_from(heap, 0, key_ms) : 0;
+}

@@ -39,6 +39,9 @@ void sg_heap_remove(struct sg_heap *heap, struct sg_heap_node *node);
 /* Gives a node of this heap another key. */
 void sg_heap_move(struct sg_heap *heap, struct sg_heap_node *node, int64_t key_ms, uint64_t tie);
 
+/* How many have a key of at most `key_ms`: O(that number). */
+size_t sg_heap_count_until(const struct sg_heap *heap, int64_t key_ms);
+
 static inline bool sg_heap_has(const struct sg_heap_node *node)
 {
     return node->index != 0;

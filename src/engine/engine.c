@@ -149,10 +149,13 @@ static bool dispatch(struct sg_turn *turn, struct sg_message *message)
 static void message_dispatch(struct sg_turn *turn, struct sg_message *message)
 {
     SG_CHECK(message, SG_MESSAGE_MAGIC);
+    int64_t outer_ns = turn->arrived_at_ns;
+    turn->arrived_at_ns = message->arrived_at_ns;
     if (!dispatch(turn, message)) {
         message->next = turn->batch->messages;
         turn->batch->messages = message;
     }
+    turn->arrived_at_ns = outer_ns;
     sg_arena_reset(&turn->engine->scratch);
 }
 

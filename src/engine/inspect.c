@@ -13,6 +13,15 @@
 #include "engine/run.h"
 #include "engine/step.h"
 
+/* base/map.h and base/heap.h promise both. */
+#define MAP_SLOT_BYTES 16u
+#define HEAP_SLOT_BYTES 16u
+
+static int64_t pool_bytes(const struct sg_pool *pool)
+{
+    return (int64_t)(pool->count * pool->thing_bytes);
+}
+
 void sg_engine_stats(const struct sg_engine *engine, struct sg_engine_stats *stats)
 {
     SG_CHECK(engine, SG_ENGINE_MAGIC);
@@ -26,9 +35,20 @@ void sg_engine_stats(const struct sg_engine *engine, struct sg_engine_stats *sta
         .stray = engine->stray,
         .damaged = engine->damaged,
         .last_position = engine->next_position - 1,
+        .next_due_ms = sg_heap_first(&engine->due) != NULL ? sg_heap_first(&engine->due)->key_ms : INT64_MAX,
+        .run_bytes = pool_bytes(&engine->run_pool),
+        .index_bytes = (int64_t)(engine->runs.capacity * MAP_SLOT_BYTES + engine->due.capacity * HEAP_SLOT_BYTES),
     };
+    for (size_t index = 0; index < SG_ARRAY_LEN(engine->job_pools); index++)
+        stats->job_bytes += pool_bytes(&engine->job_pools[index]);
     for (const struct sg_list_node *node = engine->cursors.first; node != NULL; node = node->next)
         stats->cursors++;
+}
+
+int64_t sg_engine_count_due(const struct sg_engine *engine, int64_t now_ms)
+{
+    SG_CHECK(engine, SG_ENGINE_MAGIC);
+    return (int64_t)sg_heap_count_until(&engine->due, now_ms);
 }
 
 static bool job_check(const struct sg_run *run, const struct sg_job *job, struct sg_error *error)

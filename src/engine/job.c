@@ -237,7 +237,8 @@ static void call_start(struct sg_turn *turn, struct sg_job *job, bool is_plan_fo
     job->snapshot = run->next_seq;
     run->calls++;
     turn->engine->calls++;
-    if (run->started_at_ms == 0) {
+    bool is_first = run->started_at_ms == 0;
+    if (is_first) {
         run->started_at_ms = turn->now_ms;
         run->status = SG_RUN_RUNNING;
         sg_run_touch_row(run);
@@ -284,6 +285,8 @@ static void call_start(struct sg_turn *turn, struct sg_job *job, bool is_plan_fo
     call->max_attempts = sg_job_attempts_max(job);
     call->request_version = run->request_version;
     call->is_plan_forced = is_plan_forced;
+    call->is_first = is_first;
+    call->arrived_at_ns = turn->arrived_at_ns;
     call->snapshot = job->snapshot;
     call->state_bytes = run->state_bytes;
     call->started_at_ms = turn->now_ms;

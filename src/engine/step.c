@@ -37,6 +37,13 @@ struct sg_step *sg_step_find(const struct sg_run *run, struct sg_str id)
     return sg_map_get_str(&run->hot->steps, id);
 }
 
+/* Whether the SDK has run the step and says from when to when: checkpointed ones may be reported long after that. */
+static bool is_timed(const struct sg_op *op)
+{
+    bool has_run = op->code == SG_OP_STEP || op->code == SG_OP_STEP_RUN || op->code == SG_OP_STEP_FAILED;
+    return has_run && op->started_at_ns > 0 && op->duration_ns > 0;
+}
+
 struct sg_step *sg_step_report(struct sg_turn *turn, struct sg_run *run, const struct sg_op *op)
 {
     SG_CHECK(run, SG_RUN_MAGIC);
@@ -58,6 +65,7 @@ struct sg_step *sg_step_report(struct sg_turn *turn, struct sg_run *run, const s
             step->opts = op->opts; /* borrowed: whoever reports a step that is not planned yet touches it, and the flush lets go of it */
         if (op->started_at_ns > 0 && op->code != SG_OP_STEP_PLANNED)
             step->started_at_ms = op->started_at_ns / 1000000 + turn->engine->options.clock_offset_ms;
+        step->ended_at_ms = is_timed(op) ? step->started_at_ms + op->duration_ns / 1000000 : 0;
     }
     return step;
 }
@@ -98,7 +106,8 @@ bool sg_step_memoize(struct sg_turn *turn, struct sg_run *run, struct sg_step *s
     }
     step->flags = (step->flags | SG_STEP_HAS_MEMO) & ~SG_STEP_IS_PENDING;
     step->status = (uint8_t)status;
-    step->ended_at_ms = turn->now_ms;
+    if (step->ended_at_ms == 0 || step->ended_at_ms > turn->now_ms)
+        step->ended_at_ms = turn->now_ms;
     if (step->started_at_ms > step->ended_at_ms)
         step->started_at_ms = step->ended_at_ms; /* the SDK's clock is ahead of ours */
     sg_step_touch(run, step);

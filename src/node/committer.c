@@ -21,6 +21,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "node/clock.h"
 
 #define COMMITTER_MAGIC 0x636d7472u
 #define RETRY_MIN_MS 20
@@ -46,12 +47,13 @@ struct sg_committer {
     atomic_llong number;
     atomic_llong commits;
     atomic_llong writes;
+    atomic_llong failures; /* attempts that the store refused */
     atomic_bool is_failing;
 };
 
 static void *committer_main(void *argument);
 static bool take_batch(struct sg_committer *committer, struct sg_batch **batch, bool *do_chore);
-static bool commit_batch(struct sg_committer *committer, struct sg_batch *batch);
+static bool commit_batch(struct sg_committer *committer, struct sg_batch *batch, int64_t *took_ns);
 static bool is_passing(enum sg_status status);
 static const char *remedy(enum sg_status status);
 static bool pause_before_retry(struct sg_committer *committer, int64_t pause_ms);
@@ -169,6 +171,11 @@ void sg_committer_totals(const struct sg_committer *committer, int64_t *commits,
     *writes = atomic_load(&committer->writes);
 }
 
+int64_t sg_committer_failures(const struct sg_committer *committer)
+{
+    return atomic_load(&committer->failures);
+}
+
 bool sg_committer_stop(struct sg_committer *committer, bool is_giving_up)
 {
     SG_CHECK(committer, COMMITTER_MAGIC);
@@ -191,8 +198,11 @@ static void *committer_main(void *argument)
 
     while (take_batch(committer, &batch, &do_chore)) {
         if (batch != NULL) {
-            if (commit_batch(committer, batch)) {
+            int64_t took_ns;
+            if (commit_batch(committer, batch, &took_ns)) {
                 atomic_store(&committer->number, batch->number);
+                if (committer->options.committed != NULL)
+                    committer->options.committed(committer->options.context, batch, took_ns);
                 committer->options.let_out(committer->options.context, batch);
             }
             sg_batch_free(batch);
@@ -228,8 +238,9 @@ static bool take_batch(struct sg_committer *committer, struct sg_batch **batch, 
 }
 
 /* True once the batch is on disk; false if it was dropped because the process is giving up. */
-static bool commit_batch(struct sg_committer *committer, struct sg_batch *batch)
+static bool commit_batch(struct sg_committer *committer, struct sg_batch *batch, int64_t *took_ns)
 {
+    *took_ns = -1;
     if (batch->write_count == 0)
         return true;
 
@@ -238,9 +249,12 @@ static bool commit_batch(struct sg_committer *committer, struct sg_batch *batch)
     int64_t logged_at_ms = 0;
     for (;;) {
         struct sg_error error = {.status = SG_OK};
+        int64_t began_ns = sg_monotonic_now_ns();
         enum sg_status status = sg_store_commit(committer->options.store, batch->writes, batch->write_count, &error);
+        *took_ns = sg_monotonic_now_ns() - began_ns;
         if (status == SG_OK)
             break;
+        atomic_fetch_add(&committer->failures, 1);
         error.status = status;
         if (!is_passing(status))
             die(committer, &error);

@@ -16,6 +16,8 @@ struct sg_committer;
 struct sg_committer_options {
     struct sg_store *store;
     void *context;
+    /* A batch is on disk, before its effects go out: for metrics. `took_ns` is of the commit; negative: there was nothing to write. May be NULL. */
+    void (*committed)(void *context, const struct sg_batch *batch, int64_t took_ns);
     /* Lets the effects of a committed batch out, in order. */
     void (*let_out)(void *context, struct sg_batch *batch);
     /* The slot has become free after sg_committer_want_room. May be NULL. */
@@ -55,6 +57,8 @@ bool sg_committer_is_idle(struct sg_committer *committer);
 void sg_committer_request_chore(struct sg_committer *committer);
 /* Commits so far, and the records they wrote: for metrics and for deciding when the log of the store wants maintenance. */
 void sg_committer_totals(const struct sg_committer *committer, int64_t *commits, int64_t *writes);
+/* Commits that failed and were tried again. */
+int64_t sg_committer_failures(const struct sg_committer *committer);
 /*
  * Commits what has been offered, then ends the thread. With `is_giving_up` a batch that the store refuses is dropped, with its effects, as a crash would
  * drop it. Returns whether everything was committed.

@@ -189,6 +189,15 @@ int64_t sg_inbox_waiting(struct sg_inbox *inbox)
     return count;
 }
 
+int64_t sg_inbox_bytes(struct sg_inbox *inbox)
+{
+    SG_CHECK(inbox, INBOX_MAGIC);
+    pthread_mutex_lock(&inbox->lock);
+    int64_t bytes = inbox->client_bytes;
+    pthread_mutex_unlock(&inbox->lock);
+    return bytes;
+}
+
 bool sg_inbox_is_empty(struct sg_inbox *inbox)
 {
     SG_CHECK(inbox, INBOX_MAGIC);

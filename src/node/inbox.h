@@ -38,6 +38,8 @@ void sg_inbox_wake(struct sg_inbox *inbox);
 void sg_inbox_close(struct sg_inbox *inbox);
 /* Clients' messages that wait or have a place reserved. */
 int64_t sg_inbox_waiting(struct sg_inbox *inbox);
+/* Bytes of those. */
+int64_t sg_inbox_bytes(struct sg_inbox *inbox);
 bool sg_inbox_is_empty(struct sg_inbox *inbox);
 
 /* ---- the engine thread ---- */

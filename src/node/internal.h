@@ -10,6 +10,7 @@
 #include "node/inbox.h"
 #include "node/lookup.h"
 #include "node/loop.h"
+#include "node/meters.h"
 #include "node/node.h"
 #include "node/outbox.h"
 #include "node/retention.h"
@@ -20,6 +21,9 @@
 
 #define SG_NODE_MAGIC 0x6e6f6465u
 
+#define SG_NODE_READER_THREADS 2
+#define SG_NODE_QUERIES_MAX 1024 /* ours: reads of clients that wait; beyond it 429 */
+
 struct sg_node {
     uint32_t magic;
     /* What GET /dev repeats; the texts are the node's. */
@@ -27,6 +31,7 @@ struct sg_node {
     struct sg_node_options options;
 
     /* In the order in which they are made; undone in the reverse. */
+    struct sg_meters *meters;
     struct sg_store *store;
     struct sg_clock clock;
     bool has_clock;
@@ -44,6 +49,7 @@ struct sg_node {
     struct sg_loop *loop;
     _Atomic(struct sg_sync *) sync; /* the server may ask for it from the moment it serves */
 
+    int64_t started_at_ms; /* wall clock */
     atomic_int state;                   /* enum sg_server_state; a failing store is the committer's to know */
     char trouble[SG_ERROR_MESSAGE_MAX]; /* why the store fails, under trouble_lock */
     pthread_mutex_t trouble_lock;

@@ -29,8 +29,8 @@ enum sg_status sg_loop_create(const struct sg_loop_options *options, struct sg_l
 void sg_loop_stop(struct sg_loop *loop);
 void sg_loop_free(struct sg_loop *loop);
 
-/* The engine's figures as of the last batch. Any thread. */
-void sg_loop_stats(struct sg_loop *loop, struct sg_engine_stats *stats);
+/* The engine's figures as of the last round, and how many jobs were due and had not started (may be NULL). Any thread. */
+void sg_loop_stats(struct sg_loop *loop, struct sg_engine_stats *stats, int64_t *due);
 /* Whether the engine has nothing to do at this moment and everything it did has been let out. Any thread. */
 bool sg_loop_is_idle(struct sg_loop *loop);
 

@@ -33,7 +33,6 @@
 #include "sdk/call.h"
 
 #define CALLER_MAGIC 0x63616c72u
-#define CONNECTIONS_DEFAULT 1024
 #define CONNECT_TIMEOUT_MS 15000 /* reference/01 §7.8: TLS handshake */
 #define EVENTS_PER_WAIT 64
 #define REPOST_MS 10        /* ours: how soon an answer is offered again */
@@ -178,7 +177,7 @@ enum sg_status sg_caller_create(const struct sg_caller_options *options, struct 
     struct sg_caller_options *own = &caller->options;
     own->threads = own->threads > 0 ? own->threads : 1;
     own->connections_per_app_max = own->connections_per_app_max > 0 ? own->connections_per_app_max : SG_LIMIT_CONNECTIONS_PER_APP;
-    own->connections_max = own->connections_max > 0 ? own->connections_max : CONNECTIONS_DEFAULT;
+    own->connections_max = own->connections_max > 0 ? own->connections_max : SG_DEFAULT_CALLS;
     own->call_timeout_ms = own->call_timeout_ms > 0 ? own->call_timeout_ms : SG_LIMIT_CALL_MS;
     own->connect_timeout_ms = own->connect_timeout_ms > 0 ? own->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     own->response_bytes_max = own->response_bytes_max > 0 ? own->response_bytes_max : SG_LIMIT_RESPONSE_BYTES;

@@ -12,6 +12,8 @@
 #include <stepgate/engine.h>
 #include <stepgate/store.h>
 
+#define SG_DEFAULT_CALLS 1024 /* of each thread at a time */
+
 struct sg_caller;
 
 /* What went wrong with a call, for metrics. */

@@ -111,10 +111,21 @@ static int by_start(const void *a, const void *b)
     return sg_str_cmp(one->id, other->id);
 }
 
+/* Null until it has ended. */
+static void append_duration(struct sg_buf *out, int64_t started_at_ms, int64_t ended_at_ms)
+{
+    if (started_at_ms > 0 && ended_at_ms > 0)
+        sg_json_member_int(out, "duration_ms", ended_at_ms > started_at_ms ? ended_at_ms - started_at_ms : 0);
+    else
+        sg_json_member_raw(out, "duration_ms", SG_STR_NULL);
+}
+
 static void append_step(struct sg_buf *out, const struct step *step)
 {
     sg_buf_byte(out, '{');
     sg_json_member_int(out, "attempts", step->attempts);
+    sg_buf_byte(out, ',');
+    append_duration(out, step->started_at_ms, step->ended_at_ms);
     sg_buf_byte(out, ',');
     sg_json_member_moment(out, "ended_at", step->ended_at_ms);
     sg_buf_byte(out, ',');
@@ -164,6 +175,8 @@ static enum sg_status visit_attempt(void *context, const struct sg_record *recor
     struct sg_buf *out = &attempts->out;
 
     sg_buf_append(out, attempts->shown++ > 0 ? SG_STR(",{") : SG_STR("{"));
+    append_duration(out, values[SG_ATTEMPT_STARTED_AT].number, values[SG_ATTEMPT_ENDED_AT].number);
+    sg_buf_byte(out, ',');
     sg_json_member_moment(out, "ended_at", values[SG_ATTEMPT_ENDED_AT].number);
     sg_buf_byte(out, ',');
     sg_json_member_raw(out, "error", values[SG_ATTEMPT_ERROR].bytes);
@@ -175,6 +188,8 @@ static enum sg_status visit_attempt(void *context, const struct sg_record *recor
     sg_json_member_int(out, "ops", values[SG_ATTEMPT_OPS].number);
     sg_buf_byte(out, ',');
     sg_json_member_moment(out, "started_at", values[SG_ATTEMPT_STARTED_AT].number);
+    sg_buf_byte(out, ',');
+    sg_json_member_str(out, "status", values[SG_ATTEMPT_ERROR].is_null ? SG_STR("Completed") : SG_STR("Errored"));
     sg_buf_byte(out, ',');
     if (values[SG_ATTEMPT_TARGET].is_null)
         sg_json_member_raw(out, "target", SG_STR_NULL);

@@ -19,6 +19,7 @@ void sg_handle_dev(struct sg_request *request);
 void sg_handle_health(struct sg_request *request);
 void sg_handle_ready(struct sg_request *request);
 void sg_handle_metrics(struct sg_request *request);
+void sg_handle_admin_status(struct sg_request *request);
 /* runs.c */
 void sg_handle_run_actions(struct sg_request *request);
 void sg_handle_run_batch(struct sg_request *request);

@@ -31,6 +31,8 @@ struct sg_server_hooks {
     void (*status)(void *context, struct sg_server_status *status); /* NULL: always ready */
     /* Appends lines in Prometheus' text format: engine, node, store. */
     void (*metrics)(void *context, struct sg_buf *out);
+    /* Appends rows of GET /v1/admin/status (sg_status_row). */
+    void (*rows)(void *context, struct sg_buf *out);
     /* Asks for a sync of the app at `url` now; its result shows in `places` (sdk/sync.h: sg_sync_request, sg_sync_visit). */
     enum sg_status (*sync)(void *context, struct sg_str url, struct sg_error *error);
     void (*places)(void *context, void (*visit)(void *visit_context, const struct sg_sync_place *place), void *visit_context);
@@ -87,6 +89,12 @@ void sg_server_stop_accepting(struct sg_server *server);
  * runs reads must therefore still be alive, or have answered everything. NULL is fine.
  */
 void sg_server_free(struct sg_server *server);
+
+/*
+ * One row of GET /v1/admin/status: a queue, a pool or a limit, as it is now. `value` -1: there is only the limit; `limit` 0: there is none. Names and
+ * texts are ours.
+ */
+void sg_status_row(struct sg_buf *out, const char *name, int64_t value, int64_t limit, const char *text);
 
 /* Requests that wait for a reply or a read at this moment. */
 int sg_server_waiting(struct sg_server *server);

@@ -18,6 +18,7 @@ struct sg_store_backend {
     enum sg_status (*scan)(struct sg_store *store, enum sg_kind kind, sg_record_visit visit, void *context, struct sg_error *error);
     enum sg_status (*maintain)(struct sg_store *store, struct sg_error *error);
     int64_t (*size_bytes)(struct sg_store *store);
+    void (*usage)(struct sg_store *store, struct sg_store_usage *usage); /* may be NULL */
     enum sg_status (*used_bytes)(struct sg_store_reader *reader, int64_t *bytes, struct sg_error *error);
     enum sg_status (*reader_open)(struct sg_store *store, struct sg_store_reader **reader, struct sg_error *error);
     void (*reader_close)(struct sg_store_reader *reader);

@@ -361,6 +361,7 @@ static const struct sg_store_backend sqlite_backend = {
     .scan = sqlite_scan,
     .maintain = sg_sqlite_maintain,
     .size_bytes = sg_sqlite_size_bytes,
+    .usage = sg_sqlite_usage,
     .used_bytes = sg_sqlite_used_bytes,
     .reader_open = sg_sqlite_reader_open,
     .reader_close = sg_sqlite_reader_close,

@@ -63,6 +63,7 @@ enum sg_status sg_sqlite_connect(struct sg_sqlite_store *store, int flags, int64
 enum sg_status sg_sqlite_checkpoint_open(struct sg_sqlite_store *store, struct sg_error *error);
 enum sg_status sg_sqlite_maintain(struct sg_store *base, struct sg_error *error);
 int64_t sg_sqlite_size_bytes(struct sg_store *base);
+void sg_sqlite_usage(struct sg_store *base, struct sg_store_usage *usage);
 
 /* sqlite_reader.c */
 enum sg_status sg_sqlite_used_bytes(struct sg_store_reader *base, int64_t *bytes, struct sg_error *error);

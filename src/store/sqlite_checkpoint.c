@@ -163,3 +163,19 @@ int64_t sg_sqlite_size_bytes(struct sg_store *base)
 
     return file_bytes(store->path, "") + file_bytes(store->path, "-wal");
 }
+
+/*
+ * Every page that SQLite caches counts as an overflow of a static page cache that we do not give it; but for the first few of each connection, which
+ * it allocates in one piece. Asking takes the lock of the page cache for an instant and touches no connection.
+ */
+void sg_sqlite_usage(struct sg_store *base, struct sg_store_usage *usage)
+{
+    struct sg_sqlite_store *store = sg_sqlite_store_of(base);
+    sqlite3_int64 cached = 0;
+    sqlite3_int64 peak = 0;
+
+    usage->database_bytes = file_bytes(store->path, "");
+    usage->log_bytes = file_bytes(store->path, "-wal");
+    if (sqlite3_status64(SQLITE_STATUS_PAGECACHE_OVERFLOW, &cached, &peak, 0) == SQLITE_OK)
+        usage->cache_bytes = cached;
+}

@@ -52,6 +52,14 @@ int64_t sg_store_size_bytes(struct sg_store *store)
     return store->backend->size_bytes(store);
 }
 
+void sg_store_usage(struct sg_store *store, struct sg_store_usage *usage)
+{
+    SG_CHECK(store, SG_STORE_MAGIC);
+    *usage = (struct sg_store_usage){0};
+    if (store->backend->usage != NULL)
+        store->backend->usage(store, usage);
+}
+
 enum sg_status sg_store_used_bytes(struct sg_store_reader *reader, int64_t *bytes, struct sg_error *error)
 {
     SG_CHECK(reader, SG_STORE_READER_MAGIC);

@@ -97,7 +97,10 @@ static void attempt_record(struct sg_turn *turn, const struct sg_job *job, const
     struct sg_job_text room;
     if (job->target_len > 0)
         values[SG_ATTEMPT_TARGET] = sg_value_bytes(sg_turn_copy(turn, sg_job_target(job, &room)));
-    values[SG_ATTEMPT_STARTED_AT] = sg_value_int(turn->now_ms - answer->duration_ms);
+    int64_t started_at_ms = turn->now_ms - answer->duration_ms;
+    if (started_at_ms < job->run->started_at_ms)
+        started_at_ms = job->run->started_at_ms; /* durations are rounded: no call is older than its run */
+    values[SG_ATTEMPT_STARTED_AT] = sg_value_int(started_at_ms);
     values[SG_ATTEMPT_ENDED_AT] = sg_value_int(turn->now_ms);
     values[SG_ATTEMPT_HTTP_STATUS] = sg_value_int(answer->http_status);
     values[SG_ATTEMPT_OPS] = sg_value_int((int64_t)answer->op_count);

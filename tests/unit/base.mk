@@ -6,6 +6,7 @@ tests_unit_base_test_SOURCES = \
 	tests/unit/base_id.c \
 	tests/unit/base_log.c \
 	tests/unit/base_memory.c \
+	tests/unit/base_metrics.c \
 	tests/unit/base_text.c \
 	tests/unit/base_time.c
 tests_unit_base_test_CPPFLAGS = $(TEST_CPPFLAGS)

@@ -8,7 +8,10 @@ tests_unit_node_test_SOURCES = \
 	tests/unit/node_inbox.c \
 	tests/unit/node_lookup.c \
 	tests/unit/node_loop.c \
+	tests/unit/node_meters.c \
+	tests/unit/node_metrics.c \
 	tests/unit/node_pool.c \
-	tests/unit/node_retention.c
+	tests/unit/node_retention.c \
+	tests/unit/sdk_app.c tests/unit/sdk_app.h
 tests_unit_node_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_node_test_LDADD = $(ALL_ROOM_LIBS) $(TEST_LIBS)

@@ -20,6 +20,7 @@ src_base_libbase_la_SOURCES = \
 	src/base/list.h \
 	src/base/log.c src/base/log.h \
 	src/base/map.c src/base/map.h \
+	src/base/os_disk.c src/base/os_disk.h \
 	src/base/os_process.c src/base/os_process.h \
 	src/base/os_random.c src/base/random.h \
 	src/base/os_zone.c src/base/os_zone.h \

@@ -8,6 +8,7 @@ src_cli_libcli_la_SOURCES = \
 	src/cli/doctor.c \
 	src/cli/help.c \
 	src/cli/http.c src/cli/http.h \
+	src/cli/notify.c src/cli/notify.h \
 	src/cli/options.c src/cli/options.def src/cli/options.h \
 	src/cli/run.c \
 	src/cli/send.c \

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -23,8 +24,15 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/os_disk.h"
+#include "cli/notify.h"
 #include "node/node.h"
+#include "sdk/url.h"
 
+/* "STEPGATE_SIGNING_KEY_FALLBACK", with room. */
+#define SOURCE_BYTES 64
+/* systemd waits this much longer than our own deadline before it kills. */
+#define STOP_EXTRA_MS 15000
 /* dev looks for a free port this far. */
 #define DEV_PORT_TRIES 100
 #define START_DATA_DIR "/var/lib/stepgate"
@@ -33,12 +41,16 @@
 #define OTHER_FILES 64
 
 static enum sg_status read_keys(const struct sg_options *options, struct sg_signing_key keys[2], size_t *count, struct sg_error *error);
+static void name_source(const struct sg_options *options, enum sg_option_id id, char name[SOURCE_BYTES]);
 static enum sg_status check(const struct sg_options *options, struct sg_error *error);
+static enum sg_status check_urls(const struct sg_options *options, struct sg_error *error);
 static const char *data_dir(const struct sg_options *options);
 static void fill(const struct sg_options *options, struct sg_node_options *node);
 static int serve(const struct sg_options *options, const struct sg_node_options *node_options);
 static void raise_file_limit(const struct sg_node_options *options);
 static void warn_about_environment(const struct sg_options *options);
+static void warn_about_data(const struct sg_node_options *options);
+static void warn_about_openness(const struct sg_node_options *options);
 static void print_banner(const struct sg_node_options *options, int port);
 
 int sg_command_serve(struct sg_options *options)
@@ -72,14 +84,33 @@ static enum sg_status check(const struct sg_options *options, struct sg_error *e
 {
     if (sg_options_text(options, SG_OPTION_POSTGRES_URI) != NULL)
         return sg_error_set(error, SG_NOT_SUPPORTED, "--postgres-uri: this version keeps its data in SQLite only (--data-dir)");
-    if (options->command != SG_COMMAND_START)
-        return SG_OK;
+    enum sg_status status = check_urls(options, error);
+    if (status != SG_OK || options->command != SG_COMMAND_START)
+        return status;
     if (sg_options_text(options, SG_OPTION_SIGNING_KEY) == NULL)
         return sg_error_set(error, SG_INVALID_CONFIG,
                             "a signing key is required: --signing-key KEY, or INNGEST_SIGNING_KEY; openssl rand -hex 32 makes one");
     if (options->values[SG_OPTION_EVENT_KEY].count == 0)
         return sg_error_set(error, SG_INVALID_CONFIG,
                             "an event key is required: --event-key KEY, or INNGEST_EVENT_KEY; openssl rand -hex 16 makes one");
+    return SG_OK;
+}
+
+/* What cannot be an app's address is refused now; a missing scheme is added later. */
+static enum sg_status check_urls(const struct sg_options *options, struct sg_error *error)
+{
+    const struct sg_option_value *urls = &options->values[SG_OPTION_SDK_URL];
+    for (size_t i = 0; i < urls->count; i++) {
+        struct sg_url url;
+        struct sg_buf whole = {0};
+        sg_url_normalise_typed(urls->items[i], &whole);
+        bool is_good = !whole.is_failed && sg_url_parse(sg_buf_str(&whole), &url) && sg_url_is_http(&url);
+        sg_buf_free(&whole);
+        if (!is_good)
+            return sg_error_set(error, SG_INVALID_CONFIG,
+                                "--sdk-url: \"%.200s\" is not an http or https URL such as http://localhost:3000/api/inngest",
+                                urls->items[i].ptr);
+    }
     return SG_OK;
 }
 
@@ -90,8 +121,8 @@ static enum sg_status read_keys(const struct sg_options *options, struct sg_sign
         const char *text = sg_options_text(options, ids[i]);
         if (text == NULL)
             continue;
-        char name[32];
-        snprintf(name, sizeof(name), "--%s", sg_option_info(ids[i])->name);
+        char name[SOURCE_BYTES];
+        name_source(options, ids[i], name);
         if (i == 1 && *count == 0)
             return sg_error_set(error, SG_INVALID_CONFIG, "%s needs a --signing-key beside it", name);
         enum sg_status status = sg_signing_key_parse(sg_str_from(text), name, &keys[*count], error);
@@ -100,6 +131,23 @@ static enum sg_status read_keys(const struct sg_options *options, struct sg_sign
         ++*count;
     }
     return SG_OK;
+}
+
+/* Where a value stands, as its owner would look for it: the flag, or the variable of the environment. */
+static void name_source(const struct sg_options *options, enum sg_option_id id, char name[SOURCE_BYTES])
+{
+    static const char *const prefixes[] = {"STEPGATE_", "INNGEST_"};
+    const char *flag = sg_option_info(id)->name;
+
+    for (size_t i = 0; i < SG_ARRAY_LEN(prefixes) && options->values[id].source == SG_SOURCE_ENVIRONMENT; i++) {
+        size_t len = (size_t)snprintf(name, SOURCE_BYTES, "%s%s", prefixes[i], flag);
+        for (size_t at = strlen(prefixes[i]); at < len && at < SOURCE_BYTES; at++)
+            name[at] = name[at] == '-' ? '_' : (char)toupper((unsigned char)name[at]);
+        const char *value = getenv(name);
+        if (value != NULL && value[0] != '\0')
+            return;
+    }
+    snprintf(name, SOURCE_BYTES, "--%s", flag);
 }
 
 /* --data-dir, --sqlite-dir, or the default of the command. */
@@ -170,6 +218,9 @@ static int serve(const struct sg_options *options, const struct sg_node_options 
     struct sg_node *node = NULL;
     if (sg_node_create(node_options, &node, &error) != SG_OK)
         return sg_complain("%s", error.message);
+    warn_about_data(node_options);
+    warn_about_openness(node_options);
+    (void)sg_notify("READY=1");
     if (isatty(STDOUT_FILENO))
         print_banner(node_options, sg_node_port(node));
 
@@ -180,7 +231,11 @@ static int serve(const struct sg_options *options, const struct sg_node_options 
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
     bool is_abrupt = options->command == SG_COMMAND_DEV && number == SIGINT;
     sg_log(SG_LOG_INFO, "stopping", SG_KV_TEXT("signal", number == SIGINT ? "SIGINT" : number == SIGTERM ? "SIGTERM" : "SIGHUP"));
-    sg_node_stop(node, is_abrupt ? 0 : node_options->shutdown_timeout_ms);
+    int64_t drain_ms = is_abrupt ? 0 : node_options->shutdown_timeout_ms;
+    char state[96];
+    snprintf(state, sizeof(state), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%lld", (long long)(drain_ms + STOP_EXTRA_MS) * 1000);
+    (void)sg_notify(state);
+    sg_node_stop(node, drain_ms);
     sg_node_free(node);
     return 0;
 }
@@ -207,6 +262,33 @@ static void warn_about_environment(const struct sg_options *options)
             sg_log(SG_LOG_INFO,
                    "a variable of the environment is meant for SDKs and not read by dev; STEPGATE_ in place of INNGEST_ would be",
                    SG_KV_TEXT("name", names[i]));
+}
+
+/* Production data in a place that does not last, or where locks do not hold, is the mistake that is noticed last. */
+static void warn_about_data(const struct sg_node_options *options)
+{
+    struct sg_disk disk;
+    if (options->is_dev || !sg_disk_read(options->data_dir, &disk))
+        return;
+    if (disk.is_ephemeral)
+        sg_log(SG_LOG_WARN, "the data directory is ephemeral: what it holds is gone after a reboot, or with the container",
+               SG_KV_TEXT("data", options->data_dir), SG_KV_TEXT("file_system", disk.kind),
+               SG_KV_TEXT("remedy", "--data-dir on a disk; in a container, a volume mounted there"));
+    if (disk.is_remote)
+        sg_log(SG_LOG_WARN, "the data directory is on another machine, where locks and syncs may not hold",
+               SG_KV_TEXT("data", options->data_dir), SG_KV_TEXT("file_system", disk.kind),
+               SG_KV_TEXT("remedy", "--data-dir on a local disk"));
+}
+
+/* Once, and only when it is true: open to others and without a key (reference/11 §9). */
+static void warn_about_openness(const struct sg_node_options *options)
+{
+    const char *host = options->host;
+    bool is_loopback = host != NULL && (strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0);
+    if (options->key_count > 0 || is_loopback)
+        return;
+    sg_log(SG_LOG_WARN, "everybody who can reach this port may send events and read what runs returned: there is no signing key",
+           SG_KV_TEXT("host", host != NULL ? host : "all interfaces"), SG_KV_TEXT("remedy", "--host 127.0.0.1, or --signing-key"));
 }
 
 static void print_banner(const struct sg_node_options *options, int port)

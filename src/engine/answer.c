@@ -30,7 +30,7 @@ static bool is_plan(enum sg_opcode code)
 {
     switch (code) {
 #define SG_OPCODE(NAME, wire, is_plan)                                                                                                     \
-    case SG_OP_##NAME:                                                                                                                      \
+    case SG_OP_##NAME:                                                                                                                     \
         return is_plan;
 #include "opcodes.def"
 #undef SG_OPCODE

@@ -58,8 +58,8 @@ static bool job_check(const struct sg_run *run, const struct sg_job *job, struct
     if (job->run != run || job->is_new)
         return sg_error_set(error, SG_CONFLICT, "job %lld is not settled", (long long)sg_job_id(job)) == SG_OK;
     if (is_ended ? (is_waiting || job->is_started) : (int)is_waiting + job->is_started + job->is_deferred != 1)
-        return sg_error_set(error, SG_CONFLICT, "job %lld is waiting %d, started %d, deferred %d; its run has ended: %d", (long long)sg_job_id(job),
-                            is_waiting, job->is_started, job->is_deferred, is_ended) == SG_OK;
+        return sg_error_set(error, SG_CONFLICT, "job %lld is waiting %d, started %d, deferred %d; its run has ended: %d",
+                            (long long)sg_job_id(job), is_waiting, job->is_started, job->is_deferred, is_ended) == SG_OK;
     if (job->is_deferred && run->hold == SG_HOLD_NONE)
         return sg_error_set(error, SG_CONFLICT, "job %lld is deferred, but its run is not held", (long long)sg_job_id(job)) == SG_OK;
     return true;
@@ -111,8 +111,8 @@ bool sg_engine_check(const struct sg_engine *engine, struct sg_error *error)
         if (!run_check(engine, run, &calls, error))
             return false;
     if (calls != engine->calls)
-        return sg_error_set(error, SG_CONFLICT, "the engine counts %lld calls, its runs %lld", (long long)engine->calls, (long long)calls) ==
-               SG_OK;
+        return sg_error_set(error, SG_CONFLICT, "the engine counts %lld calls, its runs %lld", (long long)engine->calls,
+                            (long long)calls) == SG_OK;
     return true;
 }
 
@@ -170,7 +170,8 @@ static void run_dump(const struct sg_run *run, struct sg_buf *out)
 {
     char id[SG_ULID_LEN + 1];
     sg_ulid_format(run->id, id);
-    sg_buf_printf(out, "run %s function %.*s v%d created %lld started %lld seq %u bytes %lld version %d flags %d pending %u group %u events", id,
+    sg_buf_printf(out,
+                  "run %s function %.*s v%d created %lld started %lld seq %u bytes %lld version %d flags %d pending %u group %u events", id,
                   SG_FMT(run->function->slug), run->function_version, (long long)run->created_at_ms, (long long)run->started_at_ms,
                   run->next_seq, (long long)run->state_bytes, run->request_version, run->flags, run->pending_count, run->group_ordinal);
     for (uint32_t index = 0; index < run->event_count; index++)

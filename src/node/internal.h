@@ -49,7 +49,7 @@ struct sg_node {
     struct sg_loop *loop;
     _Atomic(struct sg_sync *) sync; /* the server may ask for it from the moment it serves */
 
-    int64_t started_at_ms; /* wall clock */
+    int64_t started_at_ms;              /* wall clock */
     atomic_int state;                   /* enum sg_server_state; a failing store is the committer's to know */
     char trouble[SG_ERROR_MESSAGE_MAX]; /* why the store fails, under trouble_lock */
     pthread_mutex_t trouble_lock;

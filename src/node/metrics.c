@@ -192,15 +192,21 @@ static void app_histogram(struct sg_buf *out, struct sg_meters *meters, const ch
 static void apps(struct sg_buf *out, struct sg_meters *meters)
 {
     static const char *const kinds[SG_CALL_ERROR_COUNT] = {
-        [SG_CALL_ERROR_UNREACHABLE] = "unreachable", [SG_CALL_ERROR_TLS] = "tls",
-        [SG_CALL_ERROR_TIMEOUT] = "timeout",         [SG_CALL_ERROR_BROKEN] = "broken",
-        [SG_CALL_ERROR_TOO_LARGE] = "too_large",     [SG_CALL_ERROR_STATUS_4XX] = "status_4xx",
-        [SG_CALL_ERROR_STATUS_5XX] = "status_5xx",   [SG_CALL_ERROR_ANSWER] = "bad_answer",
-        [SG_CALL_ERROR_STEP] = "step",               [SG_CALL_ERROR_GATEWAY] = "gateway",
+        [SG_CALL_ERROR_UNREACHABLE] = "unreachable",
+        [SG_CALL_ERROR_TLS] = "tls",
+        [SG_CALL_ERROR_TIMEOUT] = "timeout",
+        [SG_CALL_ERROR_BROKEN] = "broken",
+        [SG_CALL_ERROR_TOO_LARGE] = "too_large",
+        [SG_CALL_ERROR_STATUS_4XX] = "status_4xx",
+        [SG_CALL_ERROR_STATUS_5XX] = "status_5xx",
+        [SG_CALL_ERROR_ANSWER] = "bad_answer",
+        [SG_CALL_ERROR_STEP] = "step",
+        [SG_CALL_ERROR_GATEWAY] = "gateway",
     };
     static const char errors[] = "stepgate_sdk_call_errors_total";
 
-    app_histogram(out, meters, "stepgate_step_latency_seconds", "From the end of a call to the sending of the next one that follows from it.",
+    app_histogram(out, meters, "stepgate_step_latency_seconds",
+                  "From the end of a call to the sending of the next one that follows from it.",
                   offsetof(struct sg_app_meter, step_latency));
     app_histogram(out, meters, "stepgate_run_queue_delay_seconds", "From the arrival of an event to the sending of the run's first call.",
                   offsetof(struct sg_app_meter, queue_delay));
@@ -317,11 +323,12 @@ static void memory(struct sg_buf *out, const struct sg_metrics_now *now)
         struct sg_str room;
         int64_t bytes;
     } rooms[] = {
-        {SG_STR("engine_runs"), now->engine.run_bytes},     {SG_STR("engine_jobs"), now->engine.job_bytes},
-        {SG_STR("engine_index"), now->engine.index_bytes},  {SG_STR("inbox"), now->inbox_bytes},
+        {SG_STR("engine_runs"), now->engine.run_bytes},       {SG_STR("engine_jobs"), now->engine.job_bytes},
+        {SG_STR("engine_index"), now->engine.index_bytes},    {SG_STR("inbox"), now->inbox_bytes},
         {SG_STR("store_page_cache"), now->store.cache_bytes},
     };
-    sg_prom_family(out, "stepgate_memory_bytes", "gauge", "Memory by room, as far as it is known; process_resident_memory_bytes is all of it.");
+    sg_prom_family(out, "stepgate_memory_bytes", "gauge",
+                   "Memory by room, as far as it is known; process_resident_memory_bytes is all of it.");
     for (size_t i = 0; i < SG_ARRAY_LEN(rooms); i++)
         sg_prom_int(out, "stepgate_memory_bytes", &(struct sg_prom_label){"room", rooms[i].room}, 1, rooms[i].bytes);
 }

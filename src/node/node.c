@@ -27,8 +27,6 @@
 #include "base/random.h"
 #include "node/restore.h"
 
-#define DEFAULT_READER_THREADS 2
-#define QUERIES_MAX 1024
 /* What stopping may take beside the calls in flight. */
 #define STOP_GRACE_MS 5000
 
@@ -53,6 +51,9 @@ static void close_everything(struct sg_node *node);
 static enum sg_status post_client(void *context, struct sg_message *message);
 static enum sg_status post_internal(void *context, struct sg_message *message);
 static enum sg_status submit_call(void *context, struct sg_call *call);
+static void committed(void *context, const struct sg_batch *batch, int64_t took_ns);
+static void call_sent(void *context, const struct sg_call *call, int64_t now_ns);
+static void call_ended(void *context, const struct sg_call *call, const struct sg_call_report *report);
 static void let_out(void *context, struct sg_batch *batch);
 static void has_room(void *context);
 static void note_trouble(void *context, const struct sg_error *error);
@@ -71,6 +72,7 @@ enum sg_status sg_node_create(const struct sg_node_options *options, struct sg_n
     node->magic = SG_NODE_MAGIC;
     sg_arena_init(&node->arena);
     pthread_mutex_init(&node->trouble_lock, NULL);
+    node->started_at_ms = sg_wall_now_ms();
     atomic_store(&node->state, SG_SERVER_STARTING);
 
     enum sg_status status = keep_options(node, options);
@@ -185,6 +187,7 @@ static void close_everything(struct sg_node *node)
         sg_clock_destroy(&node->clock);
     if (node->store != NULL)
         sg_store_close(node->store);
+    sg_meters_free(node->meters);
     node->server = NULL;
     node->housekeeping = NULL;
     node->retention = NULL;
@@ -197,6 +200,7 @@ static void close_everything(struct sg_node *node)
     node->pool = NULL;
     node->has_clock = false;
     node->store = NULL;
+    node->meters = NULL;
 }
 
 /* ---- making ---- */
@@ -233,6 +237,9 @@ static enum sg_status open_base(struct sg_node *node, struct sg_error *error)
 {
     const struct sg_node_options *options = &node->options;
     enum sg_status status;
+    node->meters = sg_meters_create();
+    if (node->meters == NULL)
+        return sg_error_set(error, SG_NO_MEMORY, "no memory for the meters");
     if (options->data_dir != NULL)
         status = sg_store_open_sqlite(&(struct sg_store_sqlite_options){.directory = options->data_dir}, &node->store, error);
     else
@@ -250,8 +257,8 @@ static enum sg_status open_base(struct sg_node *node, struct sg_error *error)
         return status;
     return sg_store_pool_create(
         &(struct sg_store_pool_options){.store = node->store,
-                                        .threads = options->reader_threads > 0 ? options->reader_threads : DEFAULT_READER_THREADS,
-                                        .queries_max = QUERIES_MAX},
+                                        .threads = options->reader_threads > 0 ? options->reader_threads : SG_NODE_READER_THREADS,
+                                        .queries_max = SG_NODE_QUERIES_MAX},
         &node->pool, error);
 }
 
@@ -281,6 +288,13 @@ static enum sg_status open_server(struct sg_node *node, struct sg_error *error)
     return sg_server_create(&server, &node->server, error);
 }
 
+static enum sg_status learn(void *context, const struct sg_record *record)
+{
+    struct sg_node *node = context;
+    sg_meters_learn(node->meters, record);
+    return SG_OK;
+}
+
 static enum sg_status open_engine(struct sg_node *node, struct sg_batch **first, struct sg_error *error)
 {
     struct sg_engine_options options = {.retry_interval_ms = node->options.retry_interval_ms,
@@ -294,6 +308,12 @@ static enum sg_status open_engine(struct sg_node *node, struct sg_batch **first,
     *first = sg_batch_create(1);
     if (*first == NULL)
         return sg_error_set(error, SG_NO_MEMORY, "no memory for the first batch");
+    /* The names of what is there already; apps first, since functions refer to them. */
+    status = sg_store_scan(node->store, SG_KIND_APP, learn, node, error);
+    if (status == SG_OK)
+        status = sg_store_scan(node->store, SG_KIND_FUNCTION, learn, node, error);
+    if (status != SG_OK)
+        return status;
     return sg_restore_engine(node->store, node->engine, &node->clock, *first, error);
 }
 
@@ -311,7 +331,7 @@ static enum sg_status open_committer(struct sg_node *node, struct sg_error *erro
     node->outbox.context = node;
     node->outbox.loads = &node->loads;
     struct sg_committer_options options = {
-        .store = node->store, .context = node, .let_out = let_out, .has_room = has_room, .trouble = note_trouble, .chore = do_chore};
+        .store = node->store, .context = node, .committed = committed, .let_out = let_out, .has_room = has_room, .trouble = note_trouble, .chore = do_chore};
     status = sg_committer_create(&options, &node->committer, error);
     if (status != SG_OK)
         return status;
@@ -325,6 +345,7 @@ static enum sg_status open_caller(struct sg_node *node, struct sg_error *error)
                                        .keys = options->keys,
                                        .key_count = options->key_count,
                                        .poster = {post_internal, node},
+                                       .meter = {node, call_sent, call_ended},
                                        .connections_per_app_max = options->connections_per_app_max,
                                        .connections_max = options->calls_max,
                                        .call_timeout_ms = options->call_timeout_ms};
@@ -374,6 +395,7 @@ static enum sg_status post_client(void *context, struct sg_message *message)
     struct sg_node *node = context;
     if (atomic_load(&node->state) == SG_SERVER_STARTING || sg_committer_is_failing(node->committer))
         return SG_UNAVAILABLE;
+    message->arrived_at_ns = sg_monotonic_now_ns();
     if (sg_lookups_concerns(message))
         return sg_lookups_post(node->lookups, message);
     return sg_inbox_post(node->inbox, message);
@@ -389,7 +411,26 @@ static enum sg_status post_internal(void *context, struct sg_message *message)
 static enum sg_status submit_call(void *context, struct sg_call *call)
 {
     struct sg_node *node = context;
+    sg_meters_call_scheduled(node->meters, call); /* before: it may be on its way, and freed, at once */
     return sg_caller_submit(node->caller, call);
+}
+
+static void call_sent(void *context, const struct sg_call *call, int64_t now_ns)
+{
+    struct sg_node *node = context;
+    sg_meters_call_sent(node->meters, call, now_ns);
+}
+
+static void call_ended(void *context, const struct sg_call *call, const struct sg_call_report *report)
+{
+    struct sg_node *node = context;
+    sg_meters_call_ended(node->meters, call, report);
+}
+
+static void committed(void *context, const struct sg_batch *batch, int64_t took_ns)
+{
+    struct sg_node *node = context;
+    sg_meters_committed(node->meters, batch, took_ns);
 }
 
 static void let_out(void *context, struct sg_batch *batch)

@@ -34,7 +34,8 @@ static void queue_rows(const struct sg_node_options *options, const struct sg_me
 
 static void pool_rows(const struct sg_node_options *options, const struct sg_metrics_now *now, struct sg_buf *out)
 {
-    sg_status_row(out, "readers.waiting", now->reads_waiting, SG_NODE_QUERIES_MAX, "reads that wait for a thread; the limit is for clients'");
+    sg_status_row(out, "readers.waiting", now->reads_waiting, SG_NODE_QUERIES_MAX,
+                  "reads that wait for a thread; the limit is for clients'");
     sg_status_row(out, "readers.threads", or_else(options->reader_threads, SG_NODE_READER_THREADS), 0, "");
     sg_status_row(out, "engine.runs_live", now->engine.runs, 0, "runs that have not ended");
     sg_status_row(out, "engine.runs_hydrated", now->engine.hydrated, 0, "of these, in memory with their steps");

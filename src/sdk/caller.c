@@ -476,8 +476,7 @@ static void meter_ended(const struct caller_thread *thread, const struct sg_call
 static void answer_unsent(struct caller_thread *thread, struct sg_call *call, enum sg_status status, const char *text)
 {
     struct sg_message *message = sg_call_fail(call, status, text);
-    struct sg_call_report report = {
-        .error = SG_CALL_ERROR_GATEWAY, .is_final = call->attempt + 1 >= call->max_attempts, .duration_ns = -1};
+    struct sg_call_report report = {.error = SG_CALL_ERROR_GATEWAY, .is_final = call->attempt + 1 >= call->max_attempts, .duration_ns = -1};
     atomic_fetch_add(&thread->failures, 1);
     meter_ended(thread, call, &report);
     if (message == NULL) {

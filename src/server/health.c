@@ -145,7 +145,8 @@ void sg_handle_admin_status(struct sg_request *request)
 
     read_status(server, &status);
     sg_buf_append(out, SG_STR("{\"rows\":["));
-    sg_status_row(out, "http.connections", atomic_load(&server->counters.connections), server->connections_max, "open connections of clients");
+    sg_status_row(out, "http.connections", atomic_load(&server->counters.connections), server->connections_max,
+                  "open connections of clients");
     sg_status_row(out, "http.waiting", sg_server_waiting(server), 0, "requests that wait for their commit or read");
     sg_status_row(out, "http.body_bytes", atomic_load(&server->body_bytes_held), SG_LIMIT_SERVER_BODIES_BYTES,
                   "bodies of requests in memory; at the limit clients get 503");

@@ -110,8 +110,8 @@ Test(metrics, a_histogram_is_cumulative_and_ends_with_inf_sum_and_count)
 {
     struct sg_histogram histogram;
     sg_histogram_init(&histogram, &sg_histogram_seconds);
-    sg_histogram_observe(&histogram, 400000);          /* 0.4 ms */
-    sg_histogram_observe(&histogram, 600000000000);    /* beyond the last */
+    sg_histogram_observe(&histogram, 400000);       /* 0.4 ms */
+    sg_histogram_observe(&histogram, 600000000000); /* beyond the last */
     sg_prom_histogram(&out, "h", &(struct sg_prom_label){"app", SG_STR("a")}, 1, &histogram);
     const char *got = text();
     cr_assert(strstr(got, "h_bucket{app=\"a\",le=\"0.00025\"} 0\nh_bucket{app=\"a\",le=\"0.0005\"} 1\n") == got);

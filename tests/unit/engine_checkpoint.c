@@ -1,6 +1,8 @@
 /* Checkpoints: steps that are remembered while their call goes on (reference/03 §4.2). */
 #include "unit/engine_fixture.h"
 
+#include <stdio.h>
+
 Test(engine_checkpoint, it_is_remembered_and_enqueues_nothing)
 {
     struct fixture *f = fixture_with_run("10:00:00");
@@ -37,6 +39,28 @@ Test(engine_checkpoint, a_step_comes_after_those_before_it)
 
     ASSERT_TEXT(calls(f), "step@0 step@3");
     ASSERT_TEXT(stack(f), "a b z");
+    fixture_free(f);
+}
+
+Test(engine_checkpoint, its_steps_started_and_ended_when_the_app_says_but_never_later_than_now)
+{
+    struct fixture *f = fixture_with_run("10:00:00");
+    int64_t began_ms = f->now_ms;
+    char ops[512];
+    snprintf(ops, sizeof(ops),
+             "[{'op':'StepRun','id':'a','timing':{'a':%lld000000,'b':250000000}},{'op':'StepRun','id':'b','timing':{'a':%lld000000,'b':"
+             "9000000000}},"
+             "{'op':'StepRun','id':'c'}]",
+             (long long)began_ms + 1000, (long long)began_ms + 2000);
+    move_clock_ms(f, began_ms + 5000);
+
+    checkpoint(f, 0, ops);
+
+    ASSERT_INT(step_number(f, "a", SG_STEP_STARTED_AT), began_ms + 1000);
+    ASSERT_INT(step_number(f, "a", SG_STEP_ENDED_AT), began_ms + 1250);
+    ASSERT_INT(step_number(f, "b", SG_STEP_STARTED_AT), began_ms + 2000);
+    ASSERT_INT(step_number(f, "b", SG_STEP_ENDED_AT), began_ms + 5000);
+    ASSERT_INT(step_number(f, "c", SG_STEP_ENDED_AT), began_ms + 5000);
     fixture_free(f);
 }
 

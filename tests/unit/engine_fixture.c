@@ -345,6 +345,8 @@ static struct sg_op *ops_read(struct sg_arena *arena, const char *text, size_t *
         op->data = data.len > 0 ? data : SG_STR("null");
         op->error = sg_json_get(object, SG_STR("error"));
         op->opts = opts;
+        (void)sg_json_to_int(sg_json_get(sg_json_get(object, SG_STR("timing")), SG_STR("a")), &op->started_at_ns);
+        (void)sg_json_to_int(sg_json_get(sg_json_get(object, SG_STR("timing")), SG_STR("b")), &op->duration_ns);
         op->duration = member(arena, opts, SG_STR("duration"));
         if (op->duration.len == 0)
             op->duration = op->name;
@@ -543,6 +545,12 @@ const char *step_text(struct fixture *f, const char *step, int column)
 {
     struct sg_record record;
     return step_get(f, SG_KIND_STEP, step, &record) ? value_text(f, &record.values[column]) : "-";
+}
+
+int64_t step_number(struct fixture *f, const char *step, int column)
+{
+    struct sg_record record;
+    return step_get(f, SG_KIND_STEP, step, &record) ? record.values[column].number : -1;
 }
 
 const char *step_status(struct fixture *f, const char *step)

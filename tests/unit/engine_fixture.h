@@ -118,6 +118,7 @@ const char *stack(struct fixture *f);
 const char *run_status(struct fixture *f);
 const char *run_output(struct fixture *f);
 const char *run_error(struct fixture *f);
+int64_t step_number(struct fixture *f, const char *step, int column); /* -1: there is no such step */
 const char *step_status(struct fixture *f, const char *step);
 /* A column of the latest run's step, as text; "-" if it is null. */
 const char *step_text(struct fixture *f, const char *step, int column);

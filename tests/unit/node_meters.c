@@ -63,7 +63,8 @@ static int64_t observed(struct sg_histogram *histogram)
     return total;
 }
 
-static struct sg_write run_write(const struct sg_id *function_id, enum sg_run_status status, int64_t created, int64_t started, int64_t ended)
+static struct sg_write run_write(const struct sg_id *function_id, enum sg_run_status status, int64_t created, int64_t started,
+                                 int64_t ended)
 {
     struct sg_write write = {.op = SG_WRITE_PUT, .record = {.kind = SG_KIND_RUN}};
     write.record.values[SG_RUN_FUNCTION_ID] = sg_value_id(function_id);
@@ -80,9 +81,9 @@ Test(node_meters, runs_are_counted_where_their_rows_are_committed)
     learn_function(2, 1, "shop-pay");
     struct sg_id function = id_of(2);
     struct sg_write writes[] = {
-        run_write(&function, SG_RUN_RUNNING, 100, 100, 0),    /* created and started at once */
-        run_write(&function, SG_RUN_SCHEDULED, 100, 0, 0),    /* created for later */
-        run_write(&function, SG_RUN_RUNNING, 100, 250, 0),    /* started then */
+        run_write(&function, SG_RUN_RUNNING, 100, 100, 0), /* created and started at once */
+        run_write(&function, SG_RUN_SCHEDULED, 100, 0, 0), /* created for later */
+        run_write(&function, SG_RUN_RUNNING, 100, 250, 0), /* started then */
         run_write(&function, SG_RUN_COMPLETED, 100, 100, 140), run_write(&function, SG_RUN_CANCELLED, 100, 250, 300),
     };
     struct sg_batch batch = {.writes = writes, .write_count = 5, .message_count = 2};

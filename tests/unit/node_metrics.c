@@ -79,11 +79,12 @@ static bool answer(struct app *self, int fd, const struct app_request *asked)
 static void append_function(char *text, size_t size, const char *name, const char *event)
 {
     size_t len = strlen(text);
-    snprintf(text + len, size - len,
-             "%s{\"id\":\"shop-%s\",\"name\":\"%s\",\"triggers\":[{\"event\":\"%s\"}],\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\","
-             "\"runtime\":{\"type\":\"http\",\"url\":\"http://127.0.0.1:%d/api/inngest?fnId=shop-%s&stepId=step\"},"
-             "\"retries\":{\"attempts\":0}}}}",
-             text[len - 1] == '[' ? "" : ",", name, name, event, app.port, name);
+    snprintf(
+        text + len, size - len,
+        "%s{\"id\":\"shop-%s\",\"name\":\"%s\",\"triggers\":[{\"event\":\"%s\"}],\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\","
+        "\"runtime\":{\"type\":\"http\",\"url\":\"http://127.0.0.1:%d/api/inngest?fnId=shop-%s&stepId=step\"},"
+        "\"retries\":{\"attempts\":0}}}}",
+        text[len - 1] == '[' ? "" : ",", name, name, event, app.port, name);
 }
 
 static void open(void)
@@ -197,7 +198,8 @@ Test(node_metrics, the_text_is_valid_every_sample_belongs_to_the_family_above_it
         if (strncmp(line, "# HELP ", 7) == 0) {
             cr_assert(eq(int, sscanf(line, "# HELP %127s", family), 1));
             for (size_t i = 0; i < seen_count; i++)
-                cr_assert(strncmp(seen[i], family, strlen(family)) != 0 || strchr("{ ", seen[i][strlen(family)]) == NULL, "%s again", family);
+                cr_assert(strncmp(seen[i], family, strlen(family)) != 0 || strchr("{ ", seen[i][strlen(family)]) == NULL, "%s again",
+                          family);
             continue;
         }
         if (strncmp(line, "# TYPE ", 7) == 0) {

@@ -353,6 +353,9 @@ Test(admin, run_with_its_steps_in_order_and_its_calls)
     cr_expect(answer_has(&answer, "\"output\":{\"data\":1}"));
     cr_expect(answer_has(&answer, "\"error\":{\"message\":\"boom\",\"name\":\"Error\"}"));
     cr_expect(answer_has(&answer, "\"http_status\":500"));
+    cr_expect(answer_has(&answer, "\"attempts\":[{\"duration_ms\":10,\"ended_at\":\"2026-01-02T03:04:05.01Z\""));
+    cr_expect(answer_has(&answer, "\"status\":\"Completed\",\"target\":null"));
+    cr_expect(answer_has(&answer, "\"status\":\"Errored\",\"target\":null"));
     answer_free(&answer);
     EXPECT(&f, "GET", "/v1/admin/runs/" NO_RUN_ID, "", NULL, 404, "There is no run");
     EXPECT(&f, "GET", "/v1/admin/runs/x", "", NULL, 400, "Invalid run ID");

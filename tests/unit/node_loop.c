@@ -240,7 +240,7 @@ Test(node_loop, run_goes_from_event_to_end)
     cr_assert(eq(i64, sg_store_memory_count(f.store, SG_KIND_JOB), 0));
     WAIT_UNTIL(sg_loop_is_idle(f.loop));
     struct sg_engine_stats stats;
-    sg_loop_stats(f.loop, &stats);
+    sg_loop_stats(f.loop, &stats, NULL);
     cr_assert(eq(i64, stats.runs, 0));
     cr_assert(eq(i64, stats.functions, 1));
     stop_for_good(&f);

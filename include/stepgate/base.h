@@ -94,6 +94,12 @@ void *sg_arena_zalloc(struct sg_arena *arena, size_t bytes);
 /* A copy of `text`, with a NUL behind it that does not count. ptr is NULL if memory ran out (even for an empty text it is not NULL otherwise). */
 struct sg_str sg_arena_copy(struct sg_arena *arena, struct sg_str text);
 struct sg_str sg_arena_printf(struct sg_arena *arena, const char *format, ...) SG_PRINTF(2, 3);
+struct sg_buf;
+/*
+ * The content of `buf`, which is empty afterwards: what is large is not copied but becomes the arena's. ptr is NULL, and the buffer as it was, if
+ * memory ran out here or had run out in the buffer.
+ */
+struct sg_str sg_arena_adopt(struct sg_arena *arena, struct sg_buf *buf);
 
 /* ---- buffer ---- */
 

@@ -24,9 +24,10 @@ extern "C" {
 /* ---- the border ---- */
 
 struct sg_json_options {
-    size_t depth_max;      /* open containers at a time; 0 or more than SG_LIMIT_JSON_DEPTH means SG_LIMIT_JSON_DEPTH */
-    size_t bytes_max;      /* of the text as it came; 0: no limit but 2 GiB */
-    bool refuses_bad_utf8; /* SG_INVALID_UTF8; otherwise each bad byte becomes U+FFFD, as in Go (reference/05 §12) */
+    size_t depth_max;        /* open containers at a time; 0 or more than SG_LIMIT_JSON_DEPTH means SG_LIMIT_JSON_DEPTH */
+    size_t bytes_max;        /* of the text as it came; 0: no limit but 2 GiB */
+    bool refuses_bad_utf8;   /* SG_INVALID_UTF8; otherwise each bad byte becomes U+FFFD, as in Go (reference/05 §12) */
+    struct sg_buf *consumed; /* NULL, or the buffer that `text` lies in: freed once the text was read without fault, before it is sorted */
 };
 
 /*
@@ -39,6 +40,9 @@ struct sg_json_options {
  * SG_NO_MEMORY. Then `out` is as it was (but for is_failed). `text` must not lie in `out`.
  */
 enum sg_status sg_json_canonicalize(struct sg_str text, const struct sg_json_options *options, struct sg_buf *out, struct sg_error *error);
+/* The same into an arena, without a copy of what is large. `consumed` as in the options, or NULL. */
+enum sg_status sg_json_canonical_keep(struct sg_str text, struct sg_buf *consumed, struct sg_arena *arena, struct sg_str *canonical,
+                                      struct sg_error *error);
 
 /* ---- reading ---- */
 

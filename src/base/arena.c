@@ -5,6 +5,8 @@
  * as the last, up to BLOCK_BYTES_MAX, or as large as the request. A reset keeps the first block if it is of ordinary size,
  * so a thread that handles message after message allocates nothing.
  *
+ * Large texts that a buffer built are adopted instead of copied: the buffer's memory hangs in the chain, held by an empty block.
+ *
  * What it never does: free or grow a single allocation, or keep a huge block because one message was huge.
  */
 #include <stepgate/base.h>
@@ -19,11 +21,14 @@
 #define BLOCK_BYTES_FIRST ((size_t)4096)
 #define BLOCK_BYTES_MAX ((size_t)64 * 1024)
 #define ALIGNMENT ((size_t)16)
+/* From here on a copy costs more than a block of its own. */
+#define ADOPTED_BYTES_MIN ((size_t)16 * 1024)
 
 struct sg_arena_block {
     struct sg_arena_block *next;
     size_t capacity;
     size_t used;
+    void *adopted; /* NULL, or memory that goes with the block */
     _Alignas(16) char bytes[];
 };
 
@@ -36,6 +41,7 @@ static void free_chain(struct sg_arena_block *block)
 {
     while (block != NULL) {
         struct sg_arena_block *next = block->next;
+        sg_free(block->adopted);
         sg_free(block);
         block = next;
     }
@@ -46,7 +52,7 @@ void sg_arena_reset(struct sg_arena *arena)
     struct sg_arena_block *kept = arena->first;
     if (kept == NULL)
         return;
-    if (kept->capacity > BLOCK_BYTES_MAX) {
+    if (kept->capacity > BLOCK_BYTES_MAX || kept->adopted != NULL) {
         sg_arena_free(arena);
         return;
     }
@@ -75,10 +81,13 @@ static struct sg_arena_block *open_block(struct sg_arena *arena, size_t bytes)
     if (block == NULL)
         return NULL;
     *block = (struct sg_arena_block){.capacity = capacity};
-    if (arena->current != NULL)
+    if (arena->current != NULL) {
+        block->next = arena->current->next; /* what was adopted since */
         arena->current->next = block;
-    else
+    } else {
+        block->next = arena->first;
         arena->first = block;
+    }
     arena->current = block;
     return block;
 }
@@ -120,6 +129,34 @@ struct sg_str sg_arena_copy(struct sg_arena *arena, struct sg_str text)
         memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
     return (struct sg_str){copy, text.len};
+}
+
+struct sg_str sg_arena_adopt(struct sg_arena *arena, struct sg_buf *buf)
+{
+    if (buf->is_failed)
+        return SG_STR_NULL;
+    if (buf->len < ADOPTED_BYTES_MIN) {
+        struct sg_str copy = sg_arena_copy(arena, sg_buf_str(buf));
+        if (copy.ptr != NULL)
+            sg_buf_clear(buf);
+        return copy;
+    }
+    struct sg_arena_block *holder = sg_calloc(1, sizeof(*holder));
+    if (holder == NULL)
+        return SG_STR_NULL;
+    if (buf->capacity - buf->len > buf->len / 8) { /* what it does not need goes back; that fails harmlessly */
+        char *fitting = sg_realloc(buf->ptr, buf->len);
+        if (fitting != NULL)
+            buf->ptr = fitting;
+    }
+    holder->adopted = buf->ptr;
+    struct sg_arena_block **place = arena->current != NULL ? &arena->current->next : &arena->first;
+    holder->next = *place;
+    *place = holder;
+    arena->used_bytes += buf->len;
+    struct sg_str text = {buf->ptr, buf->len};
+    sg_buf_init(buf);
+    return text;
 }
 
 struct sg_str sg_arena_printf(struct sg_arena *arena, const char *format, ...)

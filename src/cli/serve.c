@@ -10,6 +10,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -39,6 +42,9 @@
 #define LOCAL_DATA_DIR ".stepgate"
 /* Database, log, readers, epoll, timers. */
 #define OTHER_FILES 64
+/* Memory of this size is the system's again when it is freed; what is smaller stays in the heap. */
+#define LARGE_BYTES (256 * 1024)
+#define HEAP_SPARE_BYTES (1024 * 1024)
 
 static enum sg_status read_keys(const struct sg_options *options, struct sg_signing_key keys[2], size_t *count, struct sg_error *error);
 static void name_source(const struct sg_options *options, enum sg_option_id id, char name[SOURCE_BYTES]);
@@ -48,6 +54,7 @@ static const char *data_dir(const struct sg_options *options);
 static void fill(const struct sg_options *options, struct sg_node_options *node);
 static int serve(const struct sg_options *options, const struct sg_node_options *node_options);
 static void raise_file_limit(const struct sg_node_options *options);
+static void return_large_memory(void);
 static void warn_about_environment(const struct sg_options *options);
 static void warn_about_data(const struct sg_node_options *options);
 static void warn_about_openness(const struct sg_node_options *options);
@@ -207,6 +214,7 @@ static void fill(const struct sg_options *options, struct sg_node_options *node)
 static int serve(const struct sg_options *options, const struct sg_node_options *node_options)
 {
     raise_file_limit(node_options);
+    return_large_memory();
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
@@ -238,6 +246,18 @@ static int serve(const struct sg_options *options, const struct sg_node_options 
     sg_node_stop(node, drain_ms);
     sg_node_free(node);
     return 0;
+}
+
+/*
+ * Bodies of megabytes go back to the system when they are freed. Left to itself the GNU C library raises the size from which that is so with
+ * every large piece that is freed, up to 32 MiB, and then one large state makes every thread's heap that much larger for ever.
+ */
+static void return_large_memory(void)
+{
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_SPARE_BYTES); /* or the line above would lower it to 128 KiB */
+#endif
 }
 
 /* Many systems start programs with 1024 open files, but let them have more if they ask. */

@@ -15,12 +15,16 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/hex.h"
 #include "base/utf8.h"
 #include "json/order.h"
 
 /* Offsets are 32 bits wide and numbers may grow when printed (1e20 becomes 21 digits). */
 #define TEXT_BYTES_MAX ((size_t)INT32_MAX)
+
+/* From here on the second half of the buffer is worth giving back after sorting. */
+#define SHRUNK_BYTES_MIN ((size_t)256 * 1024)
 
 /* Integers of so many digits are exact doubles and print as they stand. */
 #define EXACT_DIGITS_MAX 15
@@ -103,6 +107,13 @@ static enum sg_status sort_objects(struct parser *parser)
     char *sorted = sg_json_order_write(&parser->order, written(parser), len, end);
     memmove(out->ptr + parser->out_start, sorted, (size_t)(end - sorted));
     out->len = parser->out_start + (size_t)(end - sorted);
+    if (len >= SHRUNK_BYTES_MIN) { /* the room to sort in goes back; if not, it is only room */
+        char *fitting = sg_realloc(out->ptr, out->len);
+        if (fitting != NULL) {
+            out->ptr = fitting;
+            out->capacity = out->len;
+        }
+    }
     return SG_OK;
 }
 
@@ -136,6 +147,8 @@ enum sg_status sg_json_canonicalize(struct sg_str text, const struct sg_json_opt
         status = parse_document(&parser);
     if (status == SG_OK && out->is_failed)
         status = no_memory(&parser);
+    if (status == SG_OK && options != NULL && options->consumed != NULL)
+        sg_buf_free(options->consumed);
     if (status == SG_OK)
         status = sort_objects(&parser);
 
@@ -143,6 +156,27 @@ enum sg_status sg_json_canonicalize(struct sg_str text, const struct sg_json_opt
     if (status != SG_OK)
         out->len = parser.out_start;
     return status;
+}
+
+enum sg_status sg_json_canonical_keep(struct sg_str text, struct sg_buf *consumed, struct sg_arena *arena, struct sg_str *canonical,
+                                      struct sg_error *error)
+{
+    const struct sg_json_options options = {.consumed = consumed};
+    size_t len = text.len;
+    struct sg_buf buf;
+
+    *canonical = SG_STR_NULL;
+    sg_buf_init(&buf);
+    enum sg_status status = sg_json_canonicalize(text, &options, &buf, error);
+    if (status != SG_OK) {
+        sg_buf_free(&buf);
+        return status;
+    }
+    *canonical = sg_arena_adopt(arena, &buf);
+    sg_buf_free(&buf);
+    if (canonical->ptr == NULL)
+        return sg_error_set(error, SG_NO_MEMORY, "out of memory while reading %zu bytes of JSON", len);
+    return SG_OK;
 }
 
 /* ---- strings ---- */

@@ -27,18 +27,9 @@
 #define DEEP_BYTES_SHOWN 200               /* ours: of a body that is refused for its depth */
 
 /* Canonical JSON of a text, or nothing. SG_NO_MEMORY and SG_TOO_DEEP are the only errors. */
-static enum sg_status canonical(struct sg_str text, struct sg_arena *arena, struct sg_str *value)
+static enum sg_status canonical(struct sg_str text, struct sg_buf *consumed, struct sg_arena *arena, struct sg_str *value)
 {
-    *value = SG_STR_NULL;
-    struct sg_buf buf;
-    sg_buf_init(&buf);
-    enum sg_status status = sg_json_canonicalize(text, NULL, &buf, NULL);
-    if (status == SG_OK) {
-        *value = sg_arena_copy(arena, sg_buf_str(&buf));
-        if (value->ptr == NULL)
-            status = SG_NO_MEMORY;
-    }
-    sg_buf_free(&buf);
+    enum sg_status status = sg_json_canonical_keep(text, consumed, arena, value, NULL);
     return status == SG_NO_MEMORY || status == SG_TOO_DEEP ? status : SG_OK;
 }
 
@@ -73,20 +64,20 @@ static enum sg_status unwrap(struct sg_str value, size_t bytes_max, struct sg_ar
     text = sg_str_trim(text);
     if (text.len == 0 || text.ptr[0] != '{')
         return SG_OK;
-    return canonical(text, arena, object) == SG_NO_MEMORY ? SG_NO_MEMORY : SG_OK;
+    return canonical(text, NULL, arena, object) == SG_NO_MEMORY ? SG_NO_MEMORY : SG_OK;
 }
 
 /*
  * A body as a value (reference/01 §8.8); empty: none. SG_TOO_DEEP: it is JSON, too deep to be kept as such; the value is its
  * text then, for an error that quotes it.
  */
-static enum sg_status body_value(struct sg_str body, struct sg_arena *arena, struct sg_str *value)
+static enum sg_status body_value(struct sg_str body, struct sg_buf *consumed, struct sg_arena *arena, struct sg_str *value)
 {
     *value = SG_STR_NULL;
     struct sg_str text = sg_str_trim(body);
     if (text.len == 0)
         return SG_OK;
-    enum sg_status status = canonical(text, arena, value);
+    enum sg_status status = canonical(text, consumed, arena, value);
     if (status == SG_NO_MEMORY)
         return status;
     if (value->len == 0) {
@@ -297,10 +288,11 @@ static bool is_no_retry(int64_t status, const struct sg_headers *headers)
 
 /* ---- the decision ---- */
 
-static enum sg_status decode_ops(const struct sg_headers *headers, struct sg_str body, struct sg_arena *arena, struct sg_answer *answer)
+static enum sg_status decode_ops(const struct sg_headers *headers, struct sg_str body, struct sg_buf *consumed, struct sg_arena *arena,
+                                 struct sg_answer *answer)
 {
     struct sg_error why = {0};
-    enum sg_status status = sg_ops_decode(body, arena, &answer->ops, &answer->op_count, &why);
+    enum sg_status status = sg_ops_decode(body, consumed, arena, &answer->ops, &answer->op_count, &why);
     if (status == SG_NO_MEMORY)
         return status;
     if (status == SG_TOO_MANY) {
@@ -369,46 +361,30 @@ static enum sg_status decode_too_deep(struct sg_arena *arena, struct sg_answer *
     return words.ptr == NULL ? SG_NO_MEMORY : own_error(answer, "Error", words, words, SG_STR_NULL, arena);
 }
 
-enum sg_status sg_answer_decode(const struct sg_answer_input *input, struct sg_arena *arena, struct sg_answer *answer)
+/* `http_status` and `headers` are those of the envelope, if there was one. */
+static enum sg_status decode(const struct sg_answer_input *input, int64_t http_status, const struct sg_headers *headers, struct sg_str body,
+                             struct sg_buf *consumed, struct sg_arena *arena, struct sg_answer *answer)
 {
-    *answer = (struct sg_answer){.http_status = input->http_status};
-    struct sg_headers headers = input->headers;
-    struct sg_str body = input->body;
-    int64_t http_status = input->http_status;
-
-    if (http_status == 201) {
-        struct sg_envelope envelope;
-        struct sg_error why = {0};
-        enum sg_status status = sg_envelope_open(body, arena, &headers, &envelope, &why);
-        if (status == SG_NO_MEMORY)
-            return status;
-        if (status != SG_OK)
-            return own_error(answer, "Error", sg_str_from(why.message), sg_str_from(why.message), SG_STR_NULL, arena);
-        http_status = envelope.status;
-        body = envelope.body;
-        answer->http_status = http_status >= 100 && http_status <= 999 ? (int)http_status : input->http_status;
-    }
-
-    bool is_sdk = headers.values[SG_HEADER_SDK].len > 0;
+    bool is_sdk = headers->values[SG_HEADER_SDK].len > 0;
     bool is_success = http_status >= 200 && http_status <= 299;
     int64_t version = 0;
-    if (sg_str_to_int(headers.values[SG_HEADER_REQ_VERSION], &version) && version >= 0 && version <= INT32_MAX)
+    if (sg_str_to_int(headers->values[SG_HEADER_REQ_VERSION], &version) && version >= 0 && version <= INT32_MAX)
         answer->request_version = (int)version;
-    answer->is_no_retry = is_no_retry(http_status, &headers);
-    if (!sg_retry_after_parse(headers.values[SG_HEADER_RETRY_AFTER], input->wall_now_ms, &answer->retry_after_ms))
+    answer->is_no_retry = is_no_retry(http_status, headers);
+    if (!sg_retry_after_parse(headers->values[SG_HEADER_RETRY_AFTER], input->wall_now_ms, &answer->retry_after_ms))
         answer->retry_after_ms = 0;
 
     if (http_status == 206)
-        return decode_ops(&headers, body, arena, answer);
+        return decode_ops(headers, body, consumed, arena, answer);
     if (!is_success && !is_sdk)
-        return decode_foreign_failure(input, &headers, http_status, body, arena, answer);
-    enum sg_status status = body_value(body, arena, &answer->output);
+        return decode_foreign_failure(input, headers, http_status, body, arena, answer);
+    enum sg_status status = body_value(body, consumed, arena, &answer->output);
     if (status == SG_NO_MEMORY)
         return status;
     if (status == SG_TOO_DEEP && is_success && is_sdk)
         return decode_too_deep(arena, answer);
     if (!is_success)
-        return decode_failure(input, &headers, http_status, arena, answer);
+        return decode_failure(input, headers, http_status, arena, answer);
     answer->is_no_retry = false;
     if (!is_sdk) {
         answer->kind = SG_ANSWER_ERROR;
@@ -418,4 +394,25 @@ enum sg_status sg_answer_decode(const struct sg_answer_input *input, struct sg_a
     answer->retry_after_ms = 0;
     answer->kind = SG_ANSWER_FINISHED;
     return SG_OK;
+}
+
+enum sg_status sg_answer_decode(const struct sg_answer_input *input, struct sg_arena *arena, struct sg_answer *answer)
+{
+    *answer = (struct sg_answer){.http_status = input->http_status};
+    struct sg_headers headers = input->headers;
+    if (input->http_status != 201)
+        return decode(input, input->http_status, &headers, input->body, input->consumed, arena, answer);
+
+    struct sg_envelope envelope;
+    struct sg_error why = {0};
+    enum sg_status status = sg_envelope_open(input->body, input->consumed, arena, &headers, &envelope, &why);
+    if (status == SG_NO_MEMORY)
+        return status;
+    if (status != SG_OK)
+        return own_error(answer, "Error", sg_str_from(why.message), sg_str_from(why.message), SG_STR_NULL, arena);
+    if (envelope.status >= 100 && envelope.status <= 999)
+        answer->http_status = (int)envelope.status;
+    status = decode(input, envelope.status, &headers, envelope.body, &envelope.text, arena, answer);
+    sg_envelope_free(&envelope);
+    return status;
 }

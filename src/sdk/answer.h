@@ -15,6 +15,7 @@ struct sg_answer_input {
     int http_status;
     struct sg_headers headers;
     struct sg_str body;          /* decoded from any content-encoding */
+    struct sg_buf *consumed;     /* NULL, or where `body` lies: freed once it has been read, since bodies are large */
     int64_t wall_now_ms;         /* Retry-After dates are judged by it */
     int64_t sent_bytes;          /* of the call's body: quoted when the app refuses it */
     const char *key_fingerprint; /* of the key that signed the call; NULL: it was not signed */

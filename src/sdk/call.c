@@ -170,13 +170,19 @@ struct sg_message *sg_transfer_answer(struct sg_transfer *transfer, const struct
         return NULL;
     struct sg_answer *answer = &message->as.answer.answer;
     enum sg_status status;
+    size_t sent_bytes = transfer->body.len;
+    if (transfer->body.capacity > BODY_BYTES_KEPT) { /* before the answer takes its place, which may be as large */
+        transfer->http.body = SG_STR_NULL;
+        sg_buf_free(&transfer->body);
+    }
     if (code == CURLE_OK) {
         struct sg_answer_input input = {
             .http_status = sg_http_status(http),
             .headers = http->headers,
             .body = sg_buf_str(&http->response),
+            .consumed = http->response.len > BODY_BYTES_KEPT ? &http->response : NULL,
             .wall_now_ms = sg_http_wall_ms(),
-            .sent_bytes = (int64_t)transfer->body.len,
+            .sent_bytes = (int64_t)sent_bytes,
             .key_fingerprint = maker->key != NULL ? maker->fingerprint : NULL,
         };
         status = sg_answer_decode(&input, &message->arena, answer);

@@ -127,7 +127,31 @@ static enum sg_status record_read(struct sg_store_reader *reader, const struct s
     return out->is_failed ? sg_error_set(error, SG_NO_MEMORY, "out of memory for an event of %zu bytes", body->bytes.len) : SG_OK;
 }
 
-static enum sg_status event_read(struct sg_store_reader *reader, int64_t position, int depth, struct sg_buf *out, struct sg_error *error)
+/* Large bodies go from the store's row to where they belong in one step. */
+struct body_visit {
+    struct sg_buf *out;
+    bool is_rendered;
+    bool is_found;
+    bool is_lifecycle;
+};
+
+static enum sg_status body_visit(void *context, const struct sg_record *event)
+{
+    struct body_visit *visit = context;
+    const struct sg_value *body = &event->values[SG_EVENT_BODY];
+    visit->is_found = true;
+    visit->is_lifecycle = body->is_null;
+    if (body->is_null)
+        return SG_OK;
+    if (visit->is_rendered)
+        return sg_event_render(body->bytes, visit->out);
+    sg_buf_append(visit->out, body->bytes);
+    return visit->out->is_failed ? SG_NO_MEMORY : SG_OK;
+}
+
+/* The row is read once more, into memory that outlives the look at it: it is small, and others are read while it is needed. */
+static enum sg_status lifecycle_read_at(struct sg_store_reader *reader, int64_t position, int depth, struct sg_buf *out,
+                                        struct sg_error *error)
 {
     struct sg_arena arena;
     sg_arena_init(&arena);
@@ -135,11 +159,45 @@ static enum sg_status event_read(struct sg_store_reader *reader, int64_t positio
     struct sg_record event;
     enum sg_status status = sg_store_get(reader, SG_KIND_EVENT, &key, &arena, &event, error);
     if (status == SG_OK)
-        status = record_read(reader, &event, depth, out, error);
-    else if (status == SG_NOT_FOUND)
-        sg_error_set(error, status, "the event at position %lld is not in the store any more", (long long)position);
+        status = lifecycle_read(reader, &event, depth, out, error);
     sg_arena_free(&arena);
     return status;
+}
+
+static enum sg_status event_read_as(struct sg_store_reader *reader, int64_t position, int depth, bool is_rendered, struct sg_buf *out,
+                                    struct sg_error *error)
+{
+    struct sg_query query = {
+        .kind = SG_KIND_EVENT,
+        .index = SG_INDEX_KEY,
+        .equal_count = 1,
+        .equal = {sg_value_int(position)},
+        .limit = 1,
+    };
+    struct body_visit visit = {.out = out, .is_rendered = is_rendered};
+    enum sg_status status = sg_store_read(reader, &query, body_visit, &visit, error);
+    if (status == SG_NO_MEMORY)
+        return sg_error_set(error, status, "out of memory for the event at position %lld", (long long)position);
+    if (status != SG_OK)
+        return status;
+    if (!visit.is_found)
+        return sg_error_set(error, SG_NOT_FOUND, "the event at position %lld is not in the store any more", (long long)position);
+    if (!visit.is_lifecycle)
+        return SG_OK;
+    if (!is_rendered)
+        return lifecycle_read_at(reader, position, depth, out, error);
+    struct sg_buf body;
+    sg_buf_init(&body);
+    status = lifecycle_read_at(reader, position, depth, &body, error);
+    if (status == SG_OK)
+        status = sg_event_render(sg_buf_str(&body), out);
+    sg_buf_free(&body);
+    return status;
+}
+
+static enum sg_status event_read(struct sg_store_reader *reader, int64_t position, int depth, struct sg_buf *out, struct sg_error *error)
+{
+    return event_read_as(reader, position, depth, false, out, error);
 }
 
 enum sg_status sg_event_read(struct sg_store_reader *reader, int64_t position, struct sg_buf *out, struct sg_error *error)
@@ -155,15 +213,8 @@ enum sg_status sg_event_read_record(struct sg_store_reader *reader, const struct
 
 enum sg_status sg_event_render_at(struct sg_store_reader *reader, int64_t position, struct sg_buf *out, struct sg_error *error)
 {
-    struct sg_buf body;
-    sg_buf_init(&body);
-    enum sg_status status = event_read(reader, position, 0, &body, error);
-    if (status == SG_OK)
-        status = sg_event_render(sg_buf_str(&body), out);
-    if (status == SG_OK && out->is_failed)
-        status = SG_NO_MEMORY;
-    sg_buf_free(&body);
-    return status;
+    enum sg_status status = event_read_as(reader, position, 0, true, out, error);
+    return status == SG_OK && out->is_failed ? SG_NO_MEMORY : status;
 }
 
 enum sg_status sg_run_events_read(struct sg_store_reader *reader, struct sg_id run_id, struct sg_buf *out, struct sg_error *error)

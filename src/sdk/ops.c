@@ -33,7 +33,8 @@ struct op_members {
 
 static enum sg_status op_read(struct sg_str object, size_t index, struct sg_arena *arena, struct sg_op *op, struct sg_error *error);
 
-enum sg_status sg_ops_decode(struct sg_str body, struct sg_arena *arena, struct sg_op **ops, size_t *count, struct sg_error *error)
+enum sg_status sg_ops_decode(struct sg_str body, struct sg_buf *consumed, struct sg_arena *arena, struct sg_op **ops, size_t *count,
+                             struct sg_error *error)
 {
     *ops = NULL;
     *count = 0;
@@ -41,17 +42,9 @@ enum sg_status sg_ops_decode(struct sg_str body, struct sg_arena *arena, struct 
     if (body.len == 0)
         return sg_error_set(error, SG_BAD_RESPONSE, "error reading the op list: the body of the 206 answer is empty");
 
-    struct sg_buf canonical;
-    sg_buf_init(&canonical);
     struct sg_error why;
-    enum sg_status status = sg_json_canonicalize(body, NULL, &canonical, &why);
-    struct sg_str text = SG_STR_NULL;
-    if (status == SG_OK) {
-        text = sg_arena_copy(arena, sg_buf_str(&canonical));
-        if (text.ptr == NULL)
-            status = SG_NO_MEMORY;
-    }
-    sg_buf_free(&canonical);
+    struct sg_str text;
+    enum sg_status status = sg_json_canonical_keep(body, consumed, arena, &text, &why);
     if (status == SG_NO_MEMORY)
         return sg_error_set(error, SG_NO_MEMORY, "out of memory while reading an op list of %zu bytes", body.len);
     if (status != SG_OK)

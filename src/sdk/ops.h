@@ -13,9 +13,10 @@
  *
  * Errors (the message is what the attempt fails with): SG_BAD_RESPONSE for anything that is not a list of known ops, a
  * StepError without error, or an input or output over its limit; SG_TOO_MANY for more than SG_LIMIT_OPS_PER_ANSWER;
- * SG_NO_MEMORY.
+ * SG_NO_MEMORY. `consumed` is NULL, or the buffer that `body` lies in: it is freed once it has been read.
  */
-enum sg_status sg_ops_decode(struct sg_str body, struct sg_arena *arena, struct sg_op **ops, size_t *count, struct sg_error *error);
+enum sg_status sg_ops_decode(struct sg_str body, struct sg_buf *consumed, struct sg_arena *arena, struct sg_op **ops, size_t *count,
+                             struct sg_error *error);
 
 /*
  * The same for JSON that is canonical already, e.g. `steps` of a checkpoint's canonicalized body. The ops borrow from

@@ -66,17 +66,9 @@ static bool is_async(enum sg_opcode code)
 /* The canonical body, in the message's arena. */
 static enum sg_status read_body(struct sg_request *request, struct sg_message *message, struct sg_str *body, struct sg_error *error)
 {
-    struct sg_buf canonical;
+    enum sg_status status = sg_json_canonical_keep(sg_buf_str(&request->body), &request->body, &message->arena, body, error);
 
-    sg_buf_init(&canonical);
-    enum sg_status status = sg_json_canonicalize(sg_buf_str(&request->body), NULL, &canonical, error);
     sg_buf_free(&request->body);
-    if (status == SG_OK) {
-        *body = sg_arena_copy(&message->arena, sg_buf_str(&canonical));
-        if (body->ptr == NULL)
-            status = sg_error_set(error, SG_NO_MEMORY, "out of memory");
-    }
-    sg_buf_free(&canonical);
     return status;
 }
 

@@ -216,7 +216,7 @@ static enum sg_status store(struct decoder *decoder, const struct members *membe
     sg_buf_byte(out, '}');
     if (out->is_failed)
         return no_memory(decoder->error);
-    *body = sg_arena_copy(decoder->arena, sg_buf_str(out));
+    *body = sg_arena_adopt(decoder->arena, out);
     return body->ptr != NULL ? SG_OK : no_memory(decoder->error);
 }
 
@@ -312,6 +312,7 @@ static enum sg_status decode_list(struct decoder *decoder, struct sg_str list, b
 enum sg_status sg_events_decode(struct sg_str body, const struct sg_event_source *source, struct sg_arena *arena,
                                 struct sg_event_in **events, size_t *count, size_t *seen, struct sg_error *error)
 {
+    const struct sg_json_options options = {.consumed = source->consumed};
     struct decoder decoder = {.source = source, .arena = arena, .error = error};
     struct sg_buf canonical;
 
@@ -328,7 +329,7 @@ enum sg_status sg_events_decode(struct sg_str body, const struct sg_event_source
     sg_buf_init(&canonical);
     sg_buf_init(&decoder.stored);
     (void)sg_buf_reserve(&canonical, text.len);
-    enum sg_status status = sg_json_canonicalize(text, NULL, &canonical, error);
+    enum sg_status status = sg_json_canonicalize(text, &options, &canonical, error);
     if (status != SG_OK)
         goto out;
     struct sg_str list = sg_buf_str(&canonical);

@@ -16,6 +16,7 @@ struct sg_event_source {
     void *context;
     int64_t now_ms;          /* wall clock: the default `ts` */
     int64_t event_bytes_max; /* of one event, in canonical form */
+    struct sg_buf *consumed; /* NULL, or where the request's body lies: freed once it has been read */
 };
 
 /*

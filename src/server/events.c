@@ -79,6 +79,7 @@ void sg_handle_events_post(struct sg_request *request)
         .context = server,
         .now_ms = sg_server_wall_ms(),
         .event_bytes_max = server->event_bytes_max,
+        .consumed = &request->body,
     };
     enum sg_status status = sg_events_decode(sg_buf_str(&request->body), &source, &message->arena, &message->as.events.events,
                                              &message->as.events.count, &seen, &error);

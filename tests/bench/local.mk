@@ -23,3 +23,10 @@ BENCHES += tests/bench/bench_sleepers
 tests_bench_bench_sleepers_SOURCES = tests/bench/bench_sleepers.c tests/bench/world.c tests/bench/world.h
 tests_bench_bench_sleepers_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
 tests_bench_bench_sleepers_LDADD = $(ROOM_LIBS) $(DEP_LIBS)
+
+# What it costs in memory to serve what is as large as the limits allow; fails when that is too much.
+EXTRA_PROGRAMS += tests/bench/bench_large
+BENCHES += tests/bench/bench_large
+tests_bench_bench_large_SOURCES = tests/bench/bench_large.c tests/bench/world.c tests/bench/world.h
+tests_bench_bench_large_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
+tests_bench_bench_large_LDADD = src/base/libbase.la $(DEP_LIBS)

@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sg_op *ops;
     size_t count;
     struct sg_error error = {0};
-    enum sg_status status = sg_ops_decode((struct sg_str){(const char *)data, size}, &arena, &ops, &count, &error);
+    enum sg_status status = sg_ops_decode((struct sg_str){(const char *)data, size}, NULL, &arena, &ops, &count, &error);
     if (status != SG_OK) {
         assert(status == SG_BAD_RESPONSE || status == SG_TOO_MANY);
         assert(error.message[0] != '\0');

@@ -199,3 +199,49 @@ Test(arena, out_of_memory_is_null_and_the_arena_goes_on)
     cr_assert(sg_arena_alloc(&arena, SIZE_MAX) == NULL);
     sg_arena_free(&arena);
 }
+
+Test(arena, adopts_what_is_large_and_copies_what_is_small)
+{
+    struct sg_arena arena = {0};
+    struct sg_buf buf = {0};
+    sg_buf_append(&buf, SG_STR("small"));
+    const char *before = buf.ptr;
+    struct sg_str small = sg_arena_adopt(&arena, &buf);
+    cr_assert(sg_str_eq(small, SG_STR("small")));
+    cr_assert(small.ptr != before);
+    cr_assert(eq(sz, buf.len, 0));
+
+    for (int i = 0; i < 100000; i++)
+        sg_buf_byte(&buf, 'x');
+    sg_alloc_fail_at(1, true);
+    cr_assert(sg_arena_adopt(&arena, &buf).ptr == NULL);
+    sg_alloc_fail_at(0, false);
+    cr_assert(eq(sz, buf.len, 100000));
+    struct sg_str large = sg_arena_adopt(&arena, &buf);
+    cr_assert(eq(sz, large.len, 100000));
+    cr_assert(buf.ptr == NULL);
+    cr_assert(eq(sz, arena.used_bytes, 100000 + 16));
+
+    /* What comes behind it is allocated as ever, and all of it goes together. */
+    for (int i = 0; i < 100; i++)
+        cr_assert(sg_arena_alloc(&arena, 5000) != NULL);
+    cr_assert(large.ptr[99999] == 'x');
+    sg_arena_reset(&arena);
+    cr_assert(eq(sz, arena.used_bytes, 0));
+    cr_assert(sg_arena_alloc(&arena, 100) != NULL);
+    sg_arena_free(&arena);
+}
+
+Test(arena, may_begin_with_what_it_adopts)
+{
+    struct sg_arena arena = {0};
+    struct sg_buf buf = {0};
+    for (int i = 0; i < 50000; i++)
+        sg_buf_byte(&buf, 'y');
+    struct sg_str first = sg_arena_adopt(&arena, &buf);
+    cr_assert(sg_arena_alloc(&arena, 10) != NULL);
+    cr_assert(first.ptr[0] == 'y');
+    sg_arena_reset(&arena);
+    cr_assert(sg_arena_alloc(&arena, 10) != NULL);
+    sg_arena_free(&arena);
+}

@@ -400,3 +400,37 @@ Test(canonical, every_prefix_and_every_damage_is_survived)
         free(copy);
     }
 }
+
+Test(canonical, consumes_a_text_that_is_good_and_leaves_one_that_is_not)
+{
+    struct sg_arena arena = {0};
+    struct sg_str canonical;
+    struct sg_buf text = {0};
+    sg_buf_append(&text, SG_STR("{\"b\":[1, 2],\"a\":{\"d\":1,\"c\":2}}"));
+    cr_assert(sg_json_canonical_keep(sg_buf_str(&text), &text, &arena, &canonical, NULL) == SG_OK);
+    cr_assert(sg_str_eq(canonical, SG_STR("{\"a\":{\"c\":2,\"d\":1},\"b\":[1,2]}")));
+    cr_assert(text.ptr == NULL);
+
+    sg_buf_append(&text, SG_STR("{\"b\":1,\"a\":"));
+    cr_assert(sg_json_canonical_keep(sg_buf_str(&text), &text, &arena, &canonical, NULL) == SG_INVALID_JSON);
+    cr_assert(text.len == 11);
+    cr_assert(canonical.ptr == NULL);
+    sg_buf_free(&text);
+    sg_arena_free(&arena);
+}
+
+Test(canonical, a_large_text_gives_the_room_it_was_sorted_in_back)
+{
+    struct sg_buf text = {0};
+    struct sg_buf out = {0};
+    sg_buf_append(&text, SG_STR("{\"b\":\""));
+    for (int i = 0; i < 500000; i++)
+        sg_buf_byte(&text, 'x');
+    sg_buf_append(&text, SG_STR("\",\"a\":1}"));
+    cr_assert(sg_json_canonicalize(sg_buf_str(&text), NULL, &out, NULL) == SG_OK);
+    cr_assert(out.len == text.len);
+    cr_assert(out.capacity == out.len);
+    cr_assert(sg_str_starts_with(sg_buf_str(&out), SG_STR("{\"a\":1,\"b\":\"x")));
+    sg_buf_free(&text);
+    sg_buf_free(&out);
+}

@@ -23,7 +23,7 @@ static enum sg_status decode(const char *text)
 {
     sg_arena_free(&arena);
     sg_arena_init(&arena);
-    return sg_ops_decode(sg_str_from(json(text)), &arena, &ops, &count, &error);
+    return sg_ops_decode(sg_str_from(json(text)), NULL, &arena, &ops, &count, &error);
 }
 
 static void refused(const char *text, const char *part)
@@ -161,7 +161,7 @@ Test(sdk_ops, a_thousand_ops_are_a_list_and_one_more_is_not)
         sg_buf_byte(&text, ']');
         sg_arena_free(&arena);
         sg_arena_init(&arena);
-        cr_assert(eq(int, sg_ops_decode(sg_buf_str(&text), &arena, &ops, &count, &error), total == 1000 ? SG_OK : SG_TOO_MANY));
+        cr_assert(eq(int, sg_ops_decode(sg_buf_str(&text), NULL, &arena, &ops, &count, &error), total == 1000 ? SG_OK : SG_TOO_MANY));
     }
     sg_buf_free(&text);
 }
@@ -176,7 +176,7 @@ static enum sg_status decode_with_text(const char *before, size_t len, const cha
     sg_buf_append(&text, sg_str_from(json(after)));
     sg_arena_free(&arena);
     sg_arena_init(&arena);
-    enum sg_status status = sg_ops_decode(sg_buf_str(&text), &arena, &ops, &count, &error);
+    enum sg_status status = sg_ops_decode(sg_buf_str(&text), NULL, &arena, &ops, &count, &error);
     sg_buf_free(&text);
     return status;
 }
@@ -211,6 +211,6 @@ Test(sdk_ops, deep_json_is_refused)
     for (int i = 0; i < 100000; i++)
         sg_buf_byte(&text, '[');
     sg_arena_init(&arena);
-    cr_assert(eq(int, sg_ops_decode(sg_buf_str(&text), &arena, &ops, &count, &error), SG_BAD_RESPONSE));
+    cr_assert(eq(int, sg_ops_decode(sg_buf_str(&text), NULL, &arena, &ops, &count, &error), SG_BAD_RESPONSE));
     sg_buf_free(&text);
 }

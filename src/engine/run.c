@@ -297,7 +297,8 @@ bool sg_run_hydrate(struct sg_turn *turn, struct sg_run *run)
 
 bool sg_run_set_aside(struct sg_run *run, struct sg_message *message)
 {
-    assert(run->hold != SG_HOLD_NONE);
+    if (run->hold == SG_HOLD_NONE)
+        return false; /* memory ran out before it could be held: the turn will say so */
     message->next = NULL;
     struct sg_hot *hot = run->hot;
     if (hot->queue_last != NULL)

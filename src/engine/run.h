@@ -49,7 +49,10 @@ void sg_run_touch_row(struct sg_run *run);
 
 /* Whether the run's steps are in memory; if not, asks for them once (SG_EFFECT_LOAD_RUN). */
 bool sg_run_hydrate(struct sg_turn *turn, struct sg_run *run);
-/* Takes the message into the run's queue until the hold ends: true, for the caller to return. What may wait is bounded by the inbox. */
+/*
+ * Takes the message into the run's queue until the hold ends: true, for the caller to return (false if memory has run out). What may wait is bounded
+ * by the inbox.
+ */
 bool sg_run_set_aside(struct sg_run *run, struct sg_message *message);
 /* Ends the hold: deferred jobs come due again, set-aside messages are handled in order (engine.c). The run may be gone afterwards. */
 void sg_run_release(struct sg_turn *turn, struct sg_run *run);

@@ -54,29 +54,46 @@ static enum sg_status key_read(void *context, const struct sg_record *record)
     return SG_OK;
 }
 
-static int64_t highest_key(struct sg_store_reader *reader, enum sg_kind kind)
+static enum sg_status highest_key(struct sg_store *store, enum sg_kind kind, int64_t *key)
 {
-    int64_t key = 0;
     struct sg_error error = {0};
+    struct sg_store_reader *reader = NULL;
     struct sg_query query = {.kind = kind, .index = SG_INDEX_KEY, .is_descending = true, .limit = 1};
-    rig_need(sg_store_read(reader, &query, key_read, &key, &error) == SG_OK, error.message);
-    return key;
+    enum sg_status status = sg_store_reader_open(store, &reader, &error);
+    if (status != SG_OK)
+        return status;
+    status = sg_store_read(reader, &query, key_read, key, &error);
+    sg_store_reader_close(reader);
+    return status;
 }
 
-struct sg_engine *rig_restore(struct sg_store *store, const struct sg_engine_options *options, int64_t now_ms, struct sg_batch *batch)
+struct sg_engine *rig_try_restore(struct sg_store *store, const struct sg_engine_options *options, int64_t now_ms, struct sg_batch *batch)
 {
     static const enum sg_kind kinds[] = SG_ENGINE_RESTORED_KINDS;
     struct sg_engine *engine = NULL;
     struct sg_error error = {0};
-    rig_need(sg_engine_create(options, &engine, &error) == SG_OK, error.message);
-    for (size_t index = 0; index < sizeof(kinds) / sizeof(kinds[0]); index++)
-        rig_need(sg_store_scan(store, kinds[index], hand_over, engine, &error) == SG_OK, "a record could not be restored");
-    struct sg_store_reader *reader = NULL;
-    rig_need(sg_store_reader_open(store, &reader, &error) == SG_OK, error.message);
-    int64_t last_position = highest_key(reader, SG_KIND_EVENT);
-    int64_t last_job_id = highest_key(reader, SG_KIND_JOB);
-    sg_store_reader_close(reader);
-    rig_need(sg_engine_restored(engine, now_ms, last_position, last_job_id, batch, &error) == SG_OK, error.message);
+    int64_t last_position = 0;
+    int64_t last_job_id = 0;
+    enum sg_status status = sg_engine_create(options, &engine, &error);
+    for (size_t index = 0; index < sizeof(kinds) / sizeof(kinds[0]) && status == SG_OK; index++)
+        status = sg_store_scan(store, kinds[index], hand_over, engine, &error);
+    if (status == SG_OK)
+        status = highest_key(store, SG_KIND_EVENT, &last_position);
+    if (status == SG_OK)
+        status = highest_key(store, SG_KIND_JOB, &last_job_id);
+    if (status == SG_OK)
+        status = sg_engine_restored(engine, now_ms, last_position, last_job_id, batch, &error);
+    rig_need(status == SG_OK || status == SG_NO_MEMORY, "an engine could not be restored");
+    if (status == SG_OK)
+        return engine;
+    sg_engine_free(engine);
+    return NULL;
+}
+
+struct sg_engine *rig_restore(struct sg_store *store, const struct sg_engine_options *options, int64_t now_ms, struct sg_batch *batch)
+{
+    struct sg_engine *engine = rig_try_restore(store, options, now_ms, batch);
+    rig_need(engine != NULL, "no memory for an engine");
     return engine;
 }
 

@@ -18,6 +18,8 @@ struct sg_id rig_id(const char *space, struct sg_str text);
 
 /* An engine built from what the store holds. What start-up itself writes and lets out goes into `batch`. */
 struct sg_engine *rig_restore(struct sg_store *store, const struct sg_engine_options *options, int64_t now_ms, struct sg_batch *batch);
+/* The same, but NULL if memory ran out (sg_alloc_fail_at). What the batch holds then is worth nothing. */
+struct sg_engine *rig_try_restore(struct sg_store *store, const struct sg_engine_options *options, int64_t now_ms, struct sg_batch *batch);
 
 /* The messages that answer SG_EFFECT_LOAD_RUN and SG_EFFECT_LOAD_EVENT, from what the reader sees. */
 struct sg_message *rig_load_run(struct sg_store_reader *reader, struct sg_id run_id);

@@ -19,12 +19,13 @@ enum fault {
     FAULT_GARBAGE = 1 << 8,           /* an answer that makes no sense */
     FAULT_LOAD = 1 << 9,              /* a load fails for good */
     FAULT_REDEPLOY = 1 << 10,         /* the functions' code changes under their runs */
-    FAULT_REGISTER = 1 << 11,         /* functions are registered again, changed */
+    FAULT_REGISTER = 1 << 11,         /* functions are registered again, changed; a sync fails */
     FAULT_CANCEL = 1 << 12,           /* somebody cancels runs */
     FAULT_UNKNOWN_COMMIT = 1 << 13,   /* the outcome of a commit is not known: the process ends */
-    FAULT_REMOVE = 1 << 14            /* the app is removed and comes back */
+    FAULT_REMOVE = 1 << 14,           /* the app is removed and comes back */
+    FAULT_MEMORY = 1 << 15            /* an allocation fails while the engine handles something: the process ends */
 };
-#define FAULTS_OF_PROCESS (FAULT_CRASH | FAULT_COMMIT | FAULT_UNKNOWN_COMMIT)
+#define FAULTS_OF_PROCESS (FAULT_CRASH | FAULT_COMMIT | FAULT_UNKNOWN_COMMIT | FAULT_MEMORY)
 #define FAULTS_OF_NETWORK (FAULT_LOST | FAULT_HANG | FAULT_TWICE | FAULT_RESEND | FAULT_CHECKPOINT_LOST)
 #define FAULTS_USUAL (FAULTS_OF_PROCESS | FAULTS_OF_NETWORK | FAULT_JUMP)
 

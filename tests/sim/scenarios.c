@@ -147,6 +147,7 @@ const struct scenario scenarios[] = {
                    {.slug = "fn-failure", .failure_of = "fn", .retries = 20, .version = 2, .script = &one}},
      .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_REDEPLOY},
     {.name = "garbage", .functions = ONE_FUNCTION(2, 0, &mixed), .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_GARBAGE},
+    {.name = "garbage_checkpoints", .functions = ONE_FUNCTION(2, 2, &mixed), .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_GARBAGE},
     {.name = "garbage_1", .functions = ONE_FUNCTION(1, 0, &nested), .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_GARBAGE},
 
     /* The store. */

@@ -274,7 +274,7 @@ static struct sg_message *answer_garbage(struct world *world, struct exec *exec)
 {
     exec->run->is_excused = true;
     struct sg_message *message = answer_create(exec, SG_ANSWER_OPS, 8);
-    switch (world_below(world, 6)) {
+    switch (world_below(world, 8)) {
     case 0:
         break; /* [] */
     case 1:
@@ -288,6 +288,12 @@ static struct sg_message *answer_garbage(struct world *world, struct exec *exec)
         op_add(message, SG_OP_DISCOVERY_REQUEST, "again", false);
         break;
     case 4:
+        op_add(message, SG_OP_WAIT_FOR_EVENT, "wait", false)->opts = SG_STR("{\"if\":\"event.data.x ==\"}");
+        break;
+    case 5:
+        op_add(message, SG_OP_AI_GATEWAY, "unheard-of", false);
+        break;
+    case 6:
         op_add(message, SG_OP_STEP_RUN, "stray", false);
         op_add(message, SG_OP_STEP_RUN, "stray", false);
         op_add(message, SG_OP_STEP_PLANNED, "stray", false);
@@ -353,6 +359,12 @@ static void checkpoint_send(struct world *world, struct exec *exec)
     ops->as.checkpoint.generation = exec->call->generation;
     ops->as.checkpoint.ops = answer.ops;
     ops->as.checkpoint.op_count = answer.op_count;
+    if (world_fault(world, FAULT_GARBAGE)) {
+        if (world_chance(world, 5000))
+            answer.ops[0].code = SG_OP_SLEEP;
+        else
+            answer.ops[0].id = SG_STR("");
+    }
     struct client *client = world_client(world, CLIENT_CHECKPOINT);
     client->exec = exec;
     exec->client = client;

@@ -14,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <stepgate/json.h>
+
+#include "base/alloc.h"
 #include "store/memory.h"
 
 #define START_MS 1767225600000LL /* 2026-01-01 */
@@ -25,6 +28,7 @@
 enum crash_moment { CRASH_NONE, CRASH_BEFORE_EFFECTS, CRASH_LATER };
 
 static void engine_start(struct world *world, const struct sg_buf *expected);
+static void crash(struct world *world, struct sg_buf *expected);
 
 /* ---- chance ---- */
 
@@ -119,6 +123,10 @@ static void client_replied(struct sg_client *base, const struct sg_reply *reply)
     case CLIENT_REGISTER:
         if (reply->status != SG_OK)
             oracle_break(&world->oracle, "a registration was refused: %s", reply->message);
+        break;
+    case CLIENT_EXPLAIN:
+        if (reply->status == SG_OK && sg_json_kind_of(sg_json_get(reply->text, SG_STR("jobs"))) != SG_JSON_ARRAY)
+            oracle_break(&world->oracle, "it was not explained why a run does not move");
         break;
     case CLIENT_REMOVE:
         break;
@@ -261,6 +269,24 @@ static int inbox_pick(struct world *world)
     return -1;
 }
 
+/* Perhaps one of the next allocations fails. */
+static void memory_arm(struct world *world)
+{
+    if (world->pending_crash == 0 && world_fault(world, FAULT_MEMORY))
+        sg_alloc_fail_at(1 + world_below(world, world_chance(world, 5000) ? 8 : 60), false);
+}
+
+/* An engine that ran out of memory says so, and what it did since the last commit is worth nothing. */
+static void memory_judge(struct world *world, enum sg_status status)
+{
+    bool has_failed = sg_alloc_has_failed();
+    sg_alloc_fail_at(0, false);
+    if (has_failed != (status != SG_OK))
+        oracle_break(&world->oracle, "an allocation failed: %d; the engine said %s", has_failed, sg_status_code(status));
+    if (status != SG_OK)
+        crash(world, NULL);
+}
+
 static void deliver(struct world *world, int at)
 {
     struct pending pending = world->inbox[at];
@@ -269,7 +295,8 @@ static void deliver(struct world *world, int at)
     world->open_messages++;
     world->totals.messages++;
     world_say(world, "message kind %d", pending.message->kind);
-    rig_need(sg_engine_handle(world->engine, pending.message, world->now_ms, world->open) == SG_OK, "the engine ran out of memory");
+    memory_arm(world);
+    memory_judge(world, sg_engine_handle(world->engine, pending.message, world->now_ms, world->open));
 }
 
 static void keys_forget(struct world *world)
@@ -456,6 +483,11 @@ static void functions_change(struct world *world)
         function->revision++;
         if (function->is_served)
             registration_post(world);
+        struct sg_message *message = sg_message_create(SG_MESSAGE_SYNC_FAILED);
+        rig_need(message != NULL, "no memory for a message");
+        message->as.sync_failed.url = SG_STR(APP_URL);
+        message->as.sync_failed.text = SG_STR("unreachable");
+        world_post(world, message, -1, (int64_t)world_below(world, 100));
     }
     if (!world->is_app_removed && !registration_is_pending(world) && world_fault(world, FAULT_REMOVE)) {
         struct sg_message *message = sg_message_create(SG_MESSAGE_REMOVE_APP);
@@ -477,6 +509,18 @@ static void functions_change(struct world *world)
             registration_post(world);
         }
     }
+}
+
+/* Somebody asks why a run is not moving. */
+static void run_ask(struct world *world)
+{
+    if (world->live_run_count == 0 || !world_chance(world, 20))
+        return;
+    struct sg_message *message = sg_message_create(SG_MESSAGE_EXPLAIN);
+    rig_need(message != NULL, "no memory for a message");
+    message->as.explain.run_id = world->live_runs[world_below(world, (uint64_t)world->live_run_count)];
+    message->client = &world_client(world, CLIENT_EXPLAIN)->base;
+    world_post(world, message, -1, 0);
 }
 
 static void run_cancel(struct world *world)
@@ -546,8 +590,8 @@ static bool action_do(struct world *world, enum action action)
         return true;
     case ACT_ADVANCE:
         batch_open(world);
-        rig_need(sg_engine_advance(world->engine, world->now_ms, 1 + (int)world_below(world, 16), world->open) == SG_OK,
-                 "the engine ran out of memory");
+        memory_arm(world);
+        memory_judge(world, sg_engine_advance(world->engine, world->now_ms, 1 + (int)world_below(world, 16), world->open));
         return true;
     case ACT_SEAL:
         seal(world);
@@ -614,6 +658,7 @@ static bool act(struct world *world)
     if (!world->is_draining) {
         functions_change(world);
         run_cancel(world);
+        run_ask(world);
     }
     int weights[ACT_COUNT];
     int sum = 0;
@@ -645,8 +690,16 @@ static void engine_start(struct world *world, const struct sg_buf *expected)
         .is_fully_parked = world_chance(world, 4000),
     };
     world->batch_number = world->committed; /* what was not committed never happened */
-    batch_open(world);
-    world->engine = rig_restore(world->store, &world->options, world->now_ms, world->open);
+    world->engine = NULL;
+    while (world->engine == NULL) { /* a start that fails for want of memory is tried again */
+        sg_batch_free(world->open);
+        world->open = NULL;
+        batch_open(world);
+        if (world_chance(world, 500) && world_fault(world, FAULT_MEMORY))
+            sg_alloc_fail_at(1 + world_below(world, 200), false);
+        world->engine = rig_try_restore(world->store, &world->options, world->now_ms, world->open);
+        sg_alloc_fail_at(0, false);
+    }
     struct sg_error error = {0};
     struct sg_engine_stats stats;
     sg_engine_stats(world->engine, &stats);
@@ -721,7 +774,7 @@ static void requests_fill(struct world *world)
 static void chances_draw(struct world *world)
 {
     /* Per ten thousand occasions, in the order of enum fault: occasions are as frequent as the places where they are asked for. */
-    static const int usual[16] = {30, 50, 60, 20, 100, 300, 1000, 1, 60, 60, 3, 8, 40, 8, 3, 0};
+    static const int usual[16] = {30, 50, 60, 20, 100, 300, 1000, 1, 60, 60, 3, 8, 40, 8, 3, 3};
     int factor = world_below(world, 10) == 0 ? 4 : 1; /* some worlds are a bad place */
     for (int index = 0; index < 16; index++) {
         int draw = (int)world_below(world, 4);

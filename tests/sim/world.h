@@ -40,7 +40,7 @@ struct world_function {
 
 #define WORLD_FUNCTIONS_MAX 520
 
-enum client_kind { CLIENT_EVENTS, CLIENT_REGISTER, CLIENT_CANCEL, CLIENT_CHECKPOINT, CLIENT_REMOVE };
+enum client_kind { CLIENT_EVENTS, CLIENT_REGISTER, CLIENT_CANCEL, CLIENT_CHECKPOINT, CLIENT_REMOVE, CLIENT_EXPLAIN };
 
 struct exec;
 
@@ -51,7 +51,7 @@ struct client {
     enum client_kind kind;
     int request;           /* EVENTS */
     struct exec *exec;     /* CHECKPOINT; NULL once the SDK has gone */
-    struct sg_id run_id;   /* CANCEL */
+    struct sg_id run_id;   /* CANCEL, EXPLAIN */
 };
 
 struct world_event {

@@ -174,3 +174,23 @@ void sg_handle_checkpoint(struct sg_request *request)
     }
     sg_message_free(message);
 }
+
+/*
+ * POST /v1/checkpoint/{run}/steps: steps of a durable endpoint's run. The answer is 200 whatever becomes of them (reference/03 §4.5); this version
+ * creates no such runs, so there is none that the steps could belong to.
+ */
+void sg_handle_checkpoint_steps(struct sg_request *request)
+{
+    struct sg_buf canonical;
+    struct sg_error error;
+
+    sg_buf_init(&canonical);
+    enum sg_status status = sg_json_canonicalize(sg_buf_str(&request->body), NULL, &canonical, &error);
+    sg_buf_free(&canonical);
+    if (status == SG_NO_MEMORY)
+        sg_respond_status(request, status, "");
+    else if (status != SG_OK)
+        sg_respond_error(request, 400, NULL, "Invalid request body: %s", error.message);
+    else
+        sg_respond_empty(request, 200);
+}

@@ -7,6 +7,7 @@ struct sg_request;
 /* events.c */
 void sg_handle_events_post(struct sg_request *request);
 /* checkpoint.c */
+void sg_handle_checkpoint_steps(struct sg_request *request);
 void sg_handle_checkpoint(struct sg_request *request);
 /* signals.c */
 void sg_handle_signal(struct sg_request *request);

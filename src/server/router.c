@@ -20,6 +20,8 @@ static const struct sg_route routes[] = {
      sg_handle_checkpoint},
     {SG_METHOD_POST, "/v1/http/runs/{run}/async", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false,
      sg_handle_checkpoint},
+    {SG_METHOD_POST, "/v1/checkpoint/{run}/steps", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false,
+     sg_handle_checkpoint_steps},
     {SG_METHOD_GET, "/v0/runs/{run}/actions", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_run_actions},
     {SG_METHOD_GET, "/v0/runs/{run}/batch", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_run_batch},
     {SG_METHOD_DELETE, "/v0/runs/{run}", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_run_cancel_v0},

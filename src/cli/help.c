@@ -77,8 +77,8 @@ void sg_help_print(int command, FILE *out)
         fputs("Usage: stepgate why ID [flags]\n\nTells what holds a run and what will move it next.\n", out);
         break;
     case SG_COMMAND_DOCTOR:
-        fputs("Usage: stepgate doctor [flags]\n\nAsks a running stepgate how it and its apps are. Exit code 0: well; 1: see what it "
-              "prints.\n",
+        fputs("Usage: stepgate doctor [URL] [flags]\n\nAsks a running stepgate and each of its apps how they are: mode, keys (fingerprints), "
+              "reachability, sync, clock,\nversions, data directory; each finding with its remedy. Exit code 0: well; 1: see what it prints.\n",
               out);
         break;
     default:

@@ -5,7 +5,8 @@ src_cli_libcli_la_SOURCES = \
 	src/cli/cel.c \
 	src/cli/command.h \
 	src/cli/config.c src/cli/config.h \
-	src/cli/doctor.c \
+	src/cli/doctor.c src/cli/doctor.h \
+	src/cli/doctor_apps.c \
 	src/cli/help.c \
 	src/cli/http.c src/cli/http.h \
 	src/cli/notify.c src/cli/notify.h \

@@ -276,6 +276,7 @@ static enum sg_status open_server(struct sg_node *node, struct sg_error *error)
         .key_count = options->key_count,
         .event_keys = options->event_keys,
         .event_key_count = options->event_key_count,
+        .data_dir = options->data_dir,
         .poster = {post_client, node},
         .pool = node->pool,
         .hooks = sg_node_hooks(node),

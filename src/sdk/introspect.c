@@ -62,7 +62,8 @@ static enum sg_status comment(struct sg_introspection *out, const struct sg_intr
 {
     bool is_dev = strcmp(options->server_kind, "dev") == 0;
     const char *text = "";
-    if (!out->is_sdk)
+    /* Refusals of newer SDKs come without the headers that name them (reference/01 §6.1). */
+    if (!out->is_sdk && out->http_status != 401)
         text = "Something answers here, but not an Inngest SDK: is the path right?";
     else if (out->http_status == 401 && options->key == NULL)
         text = "The app is in production mode and wants signed requests, and the gateway has no signing key. Set INNGEST_DEV=1 in the app, "

@@ -108,7 +108,10 @@ static void log_refusal(struct sg_request *request, struct sg_str authorization)
     sg_auth_token_fingerprint(authorization, theirs);
     if (server->auth.key_count > 0)
         sg_signing_key_fingerprint(&server->auth.keys[0], ours);
-    sg_log(SG_LOG_WARN, "refused a request: its signing key is not ours (fingerprints are the first digits of each key's hash)",
+    sg_log(SG_LOG_WARN,
+           strcmp(theirs, "none") == 0
+               ? "refused a request: it has no signing key, and this gateway wants one"
+               : "refused a request: its signing key is not ours (fingerprints are the first digits of each key's hash)",
            SG_KV_TEXT("method", sg_method_name(request->method)), SG_KV_STR("path", request->path), SG_KV_TEXT("their_key", theirs),
            SG_KV_TEXT("our_key", ours));
 }

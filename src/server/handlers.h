@@ -39,6 +39,8 @@ void sg_handle_admin_why(struct sg_request *request);
 void sg_handle_app_functions(struct sg_request *request);
 void sg_handle_admin_apps(struct sg_request *request);
 void sg_handle_admin_sync(struct sg_request *request);
+/* admin_server.c */
+void sg_handle_admin_server(struct sg_request *request);
 /* page.c */
 void sg_handle_page(struct sg_request *request);
 

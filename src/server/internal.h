@@ -43,6 +43,7 @@ struct sg_server {
     char kind[16];
     char version[64];
     struct sg_auth_keys auth;
+    const char *data_dir; /* borrowed; NULL: none */
     struct sg_poster poster;
     struct sg_store_pool *pool;
     struct sg_server_hooks hooks;

@@ -4,6 +4,7 @@ PROGRAM_ROOM_LIBS += src/server/libserver.la
 src_server_libserver_la_SOURCES = \
 	src/server/admin.c \
 	src/server/admin_run.c \
+	src/server/admin_server.c \
 	src/server/api_events.c \
 	src/server/auth.c src/server/auth.h \
 	src/server/catalog.c src/server/catalog.h \

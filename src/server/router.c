@@ -43,6 +43,7 @@ static const struct sg_route routes[] = {
     {SG_METHOD_GET, "/v1/admin/runs/{run}/why", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_admin_why},
     {SG_METHOD_GET, "/v1/admin/status", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_admin_status},
     {SG_METHOD_GET, "/v1/admin/apps", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_admin_apps},
+    {SG_METHOD_GET, "/v1/admin/server", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_admin_server},
     {SG_METHOD_POST, "/v1/admin/sync", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_API_BODY_BYTES, true, sg_handle_admin_sync},
 
     {SG_METHOD_GET, "/health", SG_AUTH_NONE, SG_SHAPE_PUBLIC, 0, false, sg_handle_health},

@@ -104,6 +104,7 @@ static void take_options(struct sg_server *server, const struct sg_server_option
     server->requires_event_key = options->requires_event_key;
     (void)snprintf(server->kind, sizeof(server->kind), "%s", options->kind != NULL ? options->kind : options->is_dev ? "dev" : "cloud");
     (void)snprintf(server->version, sizeof(server->version), "%s", options->version != NULL ? options->version : PACKAGE_VERSION);
+    server->data_dir = options->data_dir;
     server->poster = options->poster;
     server->pool = options->pool;
     server->hooks = options->hooks;

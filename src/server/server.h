@@ -68,6 +68,7 @@ struct sg_server_options {
     size_t key_count;
     const struct sg_str *event_keys;
     size_t event_key_count;
+    const char *data_dir; /* for GET /v1/admin/server; NULL: none; borrowed, outlives the server */
     struct sg_poster poster;
     struct sg_store_pool *pool; /* outlives the server */
     struct sg_server_hooks hooks;

@@ -392,6 +392,16 @@ Test(admin, apps_with_their_functions_in_force)
     fixture_close(&f);
 }
 
+Test(admin, server_tells_who_it_is)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    EXPECT(&f, "GET", "/v1/admin/server", "", NULL, 200,
+           "\"data\":null,\"event_key_count\":0,\"signing_keys\":[],\"is_dev\":true,\"kind\":\"dev\",\"now_ms\":");
+    fixture_close(&f);
+}
+
 Test(admin, sync_is_asked_for)
 {
     struct fixture f;

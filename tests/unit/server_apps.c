@@ -276,12 +276,13 @@ Test(signing_keys, everything_else_is_a_401_in_json)
                               {"POST", "/fn/register"},
                               {"GET", "/v1/events"},
                               {"GET", "/v1/admin/apps"},
+                              {"GET", "/v1/admin/server"},
                               {"POST", PATH},
                               {"GET", "/"}};
 
     fixture_start(&f, &options);
     for (size_t i = 0; i < 5; i++)
-        for (size_t p = 0; p < 8; p++)
+        for (size_t p = 0; p < sizeof(paths) / sizeof(*paths); p++)
             EXPECT(&f, paths[p][0], paths[p][1], bad[i], strcmp(paths[p][0], "POST") == 0 ? "{}" : NULL, 401,
                    "{\"data\":null,\"error\":\"Authentication failed\",\"status\":401}");
     cr_expect(eq(int, f.posts, 0));

@@ -73,8 +73,9 @@ export class Process {
 
 export class Gateway extends Process {
   // `dir` holds its data and log. Resolves once /ready says yes.
-  static async start({ dir, port, signingKey, eventKey, sdkUrls = [], args = [], env }) {
-    const all = ["dev", "--host", "127.0.0.1", "--port", String(port), "--no-discovery", "--persist", "--retry-interval", "1",
+  static async start({ command = "dev", dir, port, signingKey, eventKey, sdkUrls = [], args = [], env }) {
+    const ofCommand = command === "dev" ? ["--no-discovery"] : ["--data-dir", `${dir}/.stepgate`];
+    const all = [command, "--host", "127.0.0.1", "--port", String(port), ...ofCommand, "--persist", "--retry-interval", "1",
       ...sdkUrls.flatMap((url) => ["--sdk-url", url]),
       ...(signingKey ? ["--signing-key", signingKey] : []),
       ...(eventKey ? ["--event-key", eventKey] : []),

@@ -71,15 +71,15 @@ static void add_int(struct sg_http *http, const char *name, int64_t number)
     sg_http_header(http, name, (struct sg_str){digits, len});
 }
 
-static enum sg_status add_headers(struct sg_transfer *transfer, struct sg_call_maker *maker, struct sg_id request_id)
+static enum sg_status add_headers(struct sg_transfer *transfer, const struct sg_signing_key *key)
 {
     struct sg_http *http = &transfer->http;
     const struct sg_call *call = transfer->call;
     char text[SG_SIGNATURE_MAX + 1];
 
     sg_http_header(http, "Content-Type", SG_STR("application/json"));
-    if (maker->key != NULL) {
-        size_t len = sg_signature_make(maker->key, sg_buf_str(&transfer->body), sg_http_wall_ms() / 1000, text);
+    if (key != NULL) {
+        size_t len = sg_signature_make(key, sg_buf_str(&transfer->body), sg_http_wall_ms() / 1000, text);
         if (len == 0)
             return SG_SYSTEM;
         sg_http_header(http, "X-Inngest-Signature", (struct sg_str){text, len});
@@ -91,7 +91,7 @@ static enum sg_status add_headers(struct sg_transfer *transfer, struct sg_call_m
     sg_arena_init(&arena);
     sg_http_header(http, "X-Inngest-Step-ID", call->target.len > 0 ? call->target : sg_call_step_id(call, &arena));
     sg_arena_free(&arena);
-    sg_ulid_format(request_id, text);
+    sg_ulid_format(transfer->request_id, text);
     sg_http_header(http, "X-Request-Id", sg_str_from(text));
     add_int(http, "X-Inngest-Job-Id", call->job_id);
     if (call->generation > 0)
@@ -119,12 +119,13 @@ enum sg_status sg_transfer_begin(struct sg_transfer *transfer, struct sg_call_ma
         return sg_error_set(error, SG_BAD_RESPONSE,
                             "the SDK named a step with an id that holds control characters: it cannot be asked for");
 
-    struct sg_id request_id = sg_ulid_generator_next(&maker->ulids, sg_http_wall_ms(), &maker->rng);
-    enum sg_status status = sg_body_assemble(maker->reader, call, request_id, &transfer->body, error);
+    transfer->is_resigned = false;
+    transfer->request_id = sg_ulid_generator_next(&maker->ulids, sg_http_wall_ms(), &maker->rng);
+    enum sg_status status = sg_body_assemble(maker->reader, call, transfer->request_id, &transfer->body, error);
     if (status != SG_OK)
         return status;
     sg_call_url(call, &transfer->http.url);
-    status = add_headers(transfer, maker, request_id);
+    status = add_headers(transfer, maker->key);
     if (status != SG_OK)
         return sg_error_set(error, status, "the call could not be signed");
     status = sg_http_prepare(&transfer->http, "POST", sg_buf_str(&transfer->body), maker->call_timeout_ms, maker->connect_timeout_ms);
@@ -132,6 +133,20 @@ enum sg_status sg_transfer_begin(struct sg_transfer *transfer, struct sg_call_ma
         return sg_error_set(error, status, "the call to %.*s could not be prepared", (int)(call->url.len > 200 ? 200 : call->url.len),
                             call->url.ptr);
     return SG_OK;
+}
+
+enum sg_status sg_transfer_resign(struct sg_transfer *transfer, struct sg_call_maker *maker)
+{
+    SG_CHECK(transfer, TRANSFER_MAGIC);
+    if (maker->fallback_key == NULL || transfer->is_resigned || sg_http_status(&transfer->http) != 401)
+        return SG_NOT_FOUND;
+    transfer->is_resigned = true;
+    sg_http_reset(&transfer->http);
+    sg_call_url(transfer->call, &transfer->http.url);
+    enum sg_status status = add_headers(transfer, maker->fallback_key);
+    if (status == SG_OK)
+        status = sg_http_prepare(&transfer->http, "POST", sg_buf_str(&transfer->body), maker->call_timeout_ms, maker->connect_timeout_ms);
+    return status;
 }
 
 /* ---- coming back ---- */

@@ -16,6 +16,7 @@ struct sg_call_maker {
     struct sg_store_reader *reader;
     const struct sg_signing_key *key; /* NULL: calls are not signed */
     char fingerprint[SG_KEY_FINGERPRINT_LEN + 1];
+    const struct sg_signing_key *fallback_key; /* while keys are exchanged; NULL: none */
     int64_t call_timeout_ms;
     int64_t connect_timeout_ms;
     struct sg_rng rng; /* for X-Request-Id */
@@ -27,6 +28,8 @@ struct sg_transfer {
     struct sg_http http;
     struct sg_call *call; /* owned while under way */
     struct sg_buf body;
+    struct sg_id request_id;
+    bool is_resigned;    /* the fallback key has had its turn */
     int64_t begun_at_ms; /* monotonic */
     int64_t sent_at_ns;  /* the caller's */
     void *app;           /* the caller's */
@@ -41,6 +44,12 @@ void sg_transfer_free(struct sg_transfer *transfer);
  * sg_transfer_fail makes the answer of it.
  */
 enum sg_status sg_transfer_begin(struct sg_transfer *transfer, struct sg_call_maker *maker, struct sg_call *call, struct sg_error *error);
+/*
+ * After the app has refused the signature: makes the handle ready to ask once more, signed with the fallback key. An SDK looks at the signature before
+ * anything else, so nothing has run there, and an app that has not been given the new key yet loses no attempt (reference/11 §2). SG_NOT_FOUND: there is
+ * nothing to be tried, or it has been, and the answer stands; SG_NO_MEMORY, SG_SYSTEM: the answer is lost.
+ */
+enum sg_status sg_transfer_resign(struct sg_transfer *transfer, struct sg_call_maker *maker);
 /* The message with the answer to a call that has ended with `code`; NULL if memory ran out. */
 struct sg_message *sg_transfer_answer(struct sg_transfer *transfer, const struct sg_call_maker *maker, CURLcode code);
 /* The message for a call that could not be made; NULL if memory ran out. */

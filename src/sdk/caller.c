@@ -87,6 +87,7 @@ struct sg_caller {
     uint32_t magic;
     struct sg_caller_options options;
     struct sg_signing_key key;
+    struct sg_signing_key fallback_key;
     atomic_bool is_draining;
     atomic_bool is_stopping;
     pthread_mutex_t idle_lock;
@@ -133,6 +134,7 @@ static enum sg_status thread_init(struct caller_thread *thread, struct sg_caller
     sg_map_init_ids(&thread->lines, offsetof(struct app_line, id));
     thread->maker = (struct sg_call_maker){
         .key = caller->options.key_count > 0 ? &caller->key : NULL,
+        .fallback_key = caller->options.key_count > 1 ? &caller->fallback_key : NULL,
         .call_timeout_ms = caller->options.call_timeout_ms,
         .connect_timeout_ms = caller->options.connect_timeout_ms,
     };
@@ -183,6 +185,8 @@ enum sg_status sg_caller_create(const struct sg_caller_options *options, struct 
     own->response_bytes_max = own->response_bytes_max > 0 ? own->response_bytes_max : SG_LIMIT_RESPONSE_BYTES;
     if (own->key_count > 0)
         caller->key = options->keys[0];
+    if (own->key_count > 1)
+        caller->fallback_key = options->keys[1];
     own->keys = NULL;
     pthread_mutex_init(&caller->idle_lock, NULL);
     pthread_condattr_t attributes;
@@ -270,6 +274,7 @@ void sg_caller_free(struct sg_caller *caller)
         thread_free(&caller->threads[i]);
     sg_free(caller->threads);
     sg_signing_key_wipe(&caller->key);
+    sg_signing_key_wipe(&caller->fallback_key);
     pthread_cond_destroy(&caller->idle);
     pthread_mutex_destroy(&caller->idle_lock);
     caller->magic = 0;
@@ -611,6 +616,11 @@ static void finish(struct caller_thread *thread, struct sg_transfer *transfer, C
             return;
         code = CURLE_OUT_OF_MEMORY;
     }
+    enum sg_status resigned = code == CURLE_OK ? sg_transfer_resign(transfer, &thread->maker) : SG_NOT_FOUND;
+    if (resigned == SG_OK && curl_multi_add_handle(thread->multi, transfer->http.easy) == CURLM_OK)
+        return;
+    if (resigned != SG_NOT_FOUND)
+        code = CURLE_OUT_OF_MEMORY;
     if (code != CURLE_OK)
         atomic_fetch_add(&thread->failures, 1);
 

@@ -48,7 +48,7 @@ struct sg_call_meter {
 
 struct sg_caller_options {
     struct sg_store *store;            /* outlives the caller; each thread opens a reader */
-    const struct sg_signing_key *keys; /* calls are signed with the first; copied */
+    const struct sg_signing_key *keys; /* calls are signed with the first, and with the second if that is refused; copied */
     size_t key_count;                  /* 0: calls are not signed */
     struct sg_poster poster;           /* where answers go */
     struct sg_call_meter meter;        /* may be empty */

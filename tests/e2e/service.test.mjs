@@ -201,3 +201,16 @@ for (const first of ["gateway", "app"]) {
     await check();
   });
 }
+
+// The app has only ever known its one key, and the gateway, which knows both, has changed first.
+inWorld("key_rotation_in_either_order_loses_no_call: gateway first, app without a fallback", { mode: "signed", sync: "gateway" }, async (world) => {
+  await world.gateway.stop();
+  await world.startGateway({ signingKey: otherKey, args: ["--signing-key-fallback", signingKey] });
+  const { run, calls } = await world.play("e2e/echo", { value: 1 });
+  assert.deepEqual([run.status, run.output], ["Completed", 1]);
+  assert.ok(calls.some((c) => c.status === 401) && calls.every((c) => c.body.ctx.attempt === 0), "refused, asked again, and no attempt lost");
+  await world.app.stop();
+  await world.startApp({ INNGEST_SIGNING_KEY: otherKey });
+  const after = await world.play("e2e/echo", { value: 2 });
+  assert.ok(after.run.status === "Completed" && after.calls.every((c) => c.status !== 401));
+});

@@ -18,6 +18,7 @@ static struct app app;
 static struct sg_caller *caller;
 static struct sg_caller_options options;
 static struct sg_signing_key key;
+static struct sg_signing_key keys[2];
 
 static void open(void)
 {
@@ -103,6 +104,43 @@ Test(sdk_caller, a_call_carries_the_headers_of_the_protocol_and_a_signature_that
     cr_assert(
         eq(int, sg_signature_verify(&key, 1, request_header(request, "x-inngest-signature"), request->body, time(NULL), &f.error), SG_OK),
         "%s", f.error.message);
+    app_stop(&app);
+}
+
+/* Knows the second key only, as an app does that has not been given the new one yet. */
+static bool answer_to_old_key(struct app *self, int fd, const struct app_request *request)
+{
+    (void)self;
+    bool is_known =
+        sg_signature_verify(&keys[1], 1, request_header(request, "x-inngest-signature"), request->body, time(NULL), NULL) == SG_OK;
+    write_answer(fd, is_known ? 206 : 401, SDK_HEADERS,
+                 is_known ? "[{\"op\":\"StepRun\",\"id\":\"a\",\"data\":1}]" : "{\"message\":\"Unauthorized\"}");
+    return true;
+}
+
+Test(sdk_caller, key_rotation_in_either_order_loses_no_call)
+{
+    cr_assert(eq(int, sg_signing_key_parse(SG_STR("signkey-prod-12345678"), "key", &keys[0], NULL), SG_OK));
+    cr_assert(eq(int, sg_signing_key_parse(SG_STR("signkey-prod-87654321"), "key", &keys[1], NULL), SG_OK));
+    options.keys = keys;
+    options.key_count = 2;
+    const struct sg_answer *answer = call_once(answer_to_old_key);
+    cr_assert(eq(int, answer->kind, SG_ANSWER_OPS));
+    cr_assert(eq(sz, app_wait(&app, 1)->body.len, app_wait(&app, 0)->body.len));
+    app_stop(&app);
+}
+
+Test(sdk_caller, a_signature_that_neither_key_makes_right_is_one_failed_attempt)
+{
+    cr_assert(eq(int, sg_signing_key_parse(SG_STR("signkey-prod-12345678"), "key", &keys[0], NULL), SG_OK));
+    cr_assert(eq(int, sg_signing_key_parse(SG_STR("signkey-prod-87654321"), "key", &keys[1], NULL), SG_OK));
+    options.keys = keys;
+    options.key_count = 2;
+    start_caller();
+    cr_assert(eq(int, sg_signing_key_parse(SG_STR("signkey-prod-1111"), "key", &keys[1], NULL), SG_OK)); /* the app's, another one */
+    const struct sg_answer *answer = call_once(answer_to_old_key);
+    cr_assert(ne(int, answer->kind, SG_ANSWER_OPS));
+    assert_contains(answer->error, "refused the signature");
     app_stop(&app);
 }
 

@@ -33,7 +33,7 @@
  * While a large memo is committed there is what came, the memo made of it, SQLite's record of that, and the neighbour in the table that SQLite compares
  * with, if it is as large: it reads rows whole to look at their keys.
  */
-#define COMMIT_COPIES_MAX 4.25
+#define COMMIT_COPIES_MAX 5.0
 #define ROUNDS_BEFORE 5 /* until the page cache is full */
 #define ROUNDS 3
 #define CONNECTIONS_MAX 64

@@ -243,7 +243,8 @@ static void measure_fsync(const char *directory)
 /* One run at a time: nothing else is going on when a step's answer comes in. */
 static void measure_idle_latency(struct world *world)
 {
-    const char *body = event_body(-1, 1, true);
+    char *event = event_body(-1, 1, true);
+    const char *body = event;
     world_load(world, 1, &body, 1, 1);
     world_turn(world, world_now_ns() + 60000000000LL, RUNS_IDLE);
     size_t count;
@@ -256,11 +257,13 @@ static void measure_idle_latency(struct world *world)
     note("answer to next call, idle, p99", ms(sorted[count * 99 / 100]), "ms");
     note("answer to next call, idle, p50 beyond one fsync", ms(sorted[count / 2]) - results[0].value, "ms");
     free(sorted);
+    free(event);
 }
 
 static void measure_steps(struct server *server, struct world *world, const char *prefix, int runs_in_flight, double seconds)
 {
-    const char *body = event_body(-1, 1, true);
+    char *event = event_body(-1, 1, true);
+    const char *body = event;
     char name[128];
     world_load(world, 16, &body, 1, runs_in_flight);
     world_turn(world, world_now_ns() + 500000000, 0); /* to get going */
@@ -280,6 +283,7 @@ static void measure_steps(struct server *server, struct world *world, const char
     /* Lets what is in flight end. */
     world_load(world, 0, &body, 1, 0);
     world_turn(world, world_now_ns() + 1000000000, 0);
+    free(event);
 }
 
 static void measure_events(struct server *server, struct world *world, const char *prefix, int connections, int batch, bool has_match,

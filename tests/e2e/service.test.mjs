@@ -214,3 +214,28 @@ inWorld("key_rotation_in_either_order_loses_no_call: gateway first, app without 
   const after = await world.play("e2e/echo", { value: 2 });
   assert.ok(after.run.status === "Completed" && after.calls.every((c) => c.status !== 401));
 });
+
+inWorld("two processes on one directory: the second is told whose it is, the first goes on", {}, async (world) => {
+  const args = ["dev", "--port", String(await freePort()), "--no-discovery", "--data-dir", `${world.dir}/.stepgate`];
+  const child = spawn(gatewayBinary, args, { cwd: world.dir, env: cleanEnvironment(), stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (said += chunk));
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  assert.equal(code, 1);
+  assert.match(said, new RegExp(`used by process ${world.gateway.child.pid}`));
+  assert.equal((await world.play("e2e/echo", { value: 1 })).run.status, "Completed");
+});
+
+inWorld("a stopped gateway goes on where it was when it is continued", {}, async (world) => {
+  const key = word();
+  world.witness.hold(`${key}/held`);
+  const id = await world.send("e2e/held", { key });
+  await world.witness.saw(`${key}/held`);
+  world.gateway.child.kill("SIGSTOP");
+  world.witness.release(`${key}/held`);
+  // Longer than the sleep of the function and than the retry interval.
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  world.gateway.child.kill("SIGCONT");
+  assert.equal((await world.end(id)).status, "Completed");
+  for (const step of ["first", "held", "last"]) assert.equal(world.witness.count(`${key}/${step}`), 1, step);
+});

@@ -26,6 +26,8 @@
 #define CLOCK_TOLERANCE_MS 30000
 /* Below this little room the disk is full before anybody has looked. */
 #define FREE_BYTES_MIN ((int64_t)256 * 1024 * 1024)
+/* Due work that waits for longer than this waits for something: connections, the disk. */
+#define LAG_MS_MAX 5000
 #define MIB ((int64_t)1024 * 1024)
 
 static bool check_alive(struct sg_doctor *doctor);
@@ -36,6 +38,8 @@ static void check_server(struct sg_doctor *doctor, struct sg_str server);
 static void check_keys(struct sg_doctor *doctor, struct sg_str server);
 static void check_clock(struct sg_doctor *doctor, struct sg_str server);
 static void check_data(struct sg_doctor *doctor, struct sg_str data);
+static void check_work(struct sg_doctor *doctor);
+static int64_t row(struct sg_str rows, struct sg_str name);
 
 int sg_command_doctor(struct sg_options *options)
 {
@@ -62,6 +66,7 @@ int sg_command_doctor(struct sg_options *options)
             check_keys(&doctor, server);
             check_clock(&doctor, server);
             check_data(&doctor, sg_json_get(server, SG_STR("data")));
+            check_work(&doctor);
             sg_doctor_apps(&doctor);
         }
     }
@@ -272,4 +277,49 @@ static void check_data(struct sg_doctor *doctor, struct sg_str data)
                          free_bytes / MIB);
     else
         sg_doctor_report(doctor, true, "data directory", "%.*s, %" PRId64 " MiB free", SG_FMT(directory), free_bytes / MIB);
+}
+
+/* Whether what is due is done, and what start-up found that it could not use (reference/11 §6). */
+static void check_work(struct sg_doctor *doctor)
+{
+    struct sg_buf data = {0};
+    if (!sg_watch_get(&doctor->http, "/v1/admin/status", &data)) {
+        sg_buf_free(&data);
+        doctor->is_well = false;
+        return;
+    }
+    struct sg_str rows = sg_json_get(sg_buf_str(&data), SG_STR("rows"));
+    int64_t damaged = row(rows, SG_STR("engine.damaged_runs"));
+    int64_t lag_ms = row(rows, SG_STR("queue.due_lag_ms"));
+    if (damaged > 0)
+        sg_doctor_report(
+            doctor, false, "runs",
+            "%" PRId64
+            " runs could not be loaded since the start and were failed: the log names each. Check the disk, and restore a backup "
+            "if they are needed.",
+            damaged);
+    if (lag_ms > LAG_MS_MAX)
+        sg_doctor_report(doctor, false, "queue",
+                         "Work is %" PRId64 " s late: %" PRId64 " due, %" PRId64
+                         " calls wait for a connection. Give it more calls (--max-calls, "
+                         "--max-connections-per-app), or the apps more room.",
+                         lag_ms / 1000, row(rows, SG_STR("queue.due")), row(rows, SG_STR("calls.waiting")));
+    if (damaged <= 0 && lag_ms <= LAG_MS_MAX)
+        sg_doctor_report(doctor, true, "runs",
+                         "%" PRId64 " live, %" PRId64 " jobs, %" PRId64 " calls in flight, %" PRId64 " stray records dropped at start",
+                         row(rows, SG_STR("engine.runs_live")), row(rows, SG_STR("queue.jobs")), row(rows, SG_STR("calls.in_flight")),
+                         row(rows, SG_STR("engine.stray_records")));
+    sg_buf_free(&data);
+}
+
+/* The value of that row; 0 if there is none. */
+static int64_t row(struct sg_str rows, struct sg_str name)
+{
+    struct sg_json_iter iter = sg_json_iter(rows);
+    struct sg_str element;
+    int64_t value = 0;
+    while (sg_json_next_element(&iter, &element))
+        if (sg_json_str_eq(sg_json_get(element, SG_STR("name")), name) && sg_json_to_int(sg_json_get(element, SG_STR("value")), &value))
+            return value;
+    return 0;
 }

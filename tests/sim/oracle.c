@@ -44,7 +44,7 @@ void oracle_free(struct oracle *oracle)
 
 void oracle_break(struct oracle *oracle, const char *format, ...)
 {
-    if (oracle->is_broken)
+    if (oracle->is_broken || oracle->is_deaf)
         return;
     oracle->is_broken = true;
     va_list arguments;

@@ -56,6 +56,7 @@ struct oracle_line {
 };
 
 struct oracle {
+    bool is_deaf;              /* the store has been damaged: nothing that is seen means anything */
     struct sg_map runs;
     struct sg_map lines;
     uint64_t *names;           /* hash of the name of each event, by position */

@@ -39,7 +39,7 @@ static const struct script race_throws = SCRIPT(RACE(BRANCH(THROWS("a", 1), RUN(
 static const struct script mixed = SCRIPT(RUN("a"), PARALLEL(BRANCH(RUN("b")), BRANCH(NAP("z", "30s"), RUN("c"))), THROWS("d", 1), NAP("y", "1h"),
                                           PARALLEL(BRANCH(RUN("e")), BRANCH(THROWS("f", 1))), RUN("end"));
 static const struct script many = SCRIPT(MANY("s", 60), RUN("end"));
-static const struct script very_many = SCRIPT(MANY("s", 400), RUN("end"));
+static const struct script very_many = SCRIPT(MANY("s", 600), RUN("end"));
 static const struct script other_code = SCRIPT(RUN("a"), RUN("new"), PARALLEL(BRANCH(RUN("p")), BRANCH(RUN("b"))), NAP("q", "10s"));
 
 /* ---- worlds ---- */
@@ -118,7 +118,7 @@ const struct scenario scenarios[] = {
     {.name = "race", .functions = ONE_FUNCTION(2, 0, &race), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "race_retries", .functions = ONE_FUNCTION(2, 0, &race_throws), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "many_steps", .functions = ONE_FUNCTION(2, 0, &many), .requests = 15, .events_per_request = 2, .faults = FAULTS_USUAL},
-    {.name = "very_many_steps", .functions = ONE_FUNCTION(2, 0, &very_many), .requests = 3, .events_per_request = 2, .faults = FAULTS_USUAL | FAULT_CANCEL,
+    {.name = "very_many_steps", .functions = ONE_FUNCTION(2, 0, &very_many), .requests = 2, .events_per_request = 1, .faults = FAULTS_USUAL | FAULT_CANCEL,
      .crash_factor = 10},
 
     /* Checkpoints. */
@@ -155,6 +155,11 @@ const struct scenario scenarios[] = {
      .functions = {{.slug = "fn", .event = "demo/go", .retries = 20, .version = 2, .script = &mixed},
                    {.slug = "fn-failure", .failure_of = "fn", .retries = 20, .version = 2, .script = &nothing, .expected = EXPECT_ANY}},
      .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_LOAD},
+    {.name = "damaged_store",
+     .functions = {{.slug = "fn", .event = "demo/go", .retries = 3, .version = 2, .script = &mixed, .expected = EXPECT_ANY},
+                   {.slug = "many", .event = "demo/many", .retries = 3, .version = 2, .script = &many, .expected = EXPECT_ANY},
+                   {.slug = "fn-failure", .failure_of = "fn", .retries = 3, .version = 2, .script = &one, .expected = EXPECT_ANY}},
+     .requests = 20, .events_per_request = 2, .faults = FAULTS_USUAL | FAULT_DAMAGE, .crash_factor = 4},
     {.name = "everything",
      .functions = {{.slug = "fn", .event = "demo/go", .retries = 20, .version = 2, .buffered_steps = 2, .script = &mixed},
                    {.slug = "old", .event = "demo/* other/go", .retries = 20, .version = 0, .script = &throwing},

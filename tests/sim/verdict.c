@@ -271,6 +271,12 @@ void verdict(struct world *world)
     judge->world = world;
     sg_map_init_ids(&judge->sent, offsetof(struct sent, id));
     sg_map_init_ids(&judge->tallies, offsetof(struct tally, id));
+    if (world->is_damaged) { /* only peace */
+        world->oracle.is_deaf = false;
+        rest_judge(judge);
+        free(judge);
+        return;
+    }
     sent_collect(judge);
     read_all(judge, SG_KIND_EVENT, event_visit);
     read_all(judge, SG_KIND_FUNCTION, function_visit);

@@ -23,6 +23,8 @@
 #define HOUR_MS 3600000LL
 /* More actions than any world needs: it would not come to rest. */
 #define ACTIONS_MAX 3000000
+/* More crashes, per ten thousand batches, and a world hardly gets anywhere. */
+#define CRASH_CHANCE_MAX 300
 #define APP_URL "http://app.test/api/inngest"
 
 enum crash_moment { CRASH_NONE, CRASH_BEFORE_EFFECTS, CRASH_LATER };
@@ -387,6 +389,56 @@ static void sealed_drop(struct world *world)
     memmove(&world->sealed[0], &world->sealed[1], (size_t)--world->sealed_count * sizeof(world->sealed[0]));
 }
 
+struct victim {
+    int64_t skip;
+    struct sg_record record;
+    struct sg_arena arena;
+    bool is_found;
+};
+
+static enum sg_status victim_visit(void *context, const struct sg_record *record)
+{
+    struct victim *victim = context;
+    if (victim->skip-- != 0)
+        return SG_OK;
+    victim->is_found = true;
+    victim->record = *record;
+    for (int column = 0; column < SG_COLUMNS_MAX; column++)
+        if (record->values[column].bytes.ptr != NULL)
+            victim->record.values[column].bytes = sg_arena_copy(&victim->arena, record->values[column].bytes);
+    return SG_OK;
+}
+
+/* A record of a live kind is deleted, or loses what it says beyond its key, or is found twice under another key. */
+static void store_damage(struct world *world)
+{
+    static const enum sg_kind kinds[] = {SG_KIND_JOB, SG_KIND_JOB, SG_KIND_RUN_LIVE, SG_KIND_CURSOR, SG_KIND_ANSWER};
+    enum sg_kind kind = kinds[world_below(world, 5)];
+    int64_t count = sg_store_memory_count(world->store, kind);
+    if (count == 0)
+        return;
+    struct victim victim = {.skip = (int64_t)world_below(world, (uint64_t)count)};
+    struct sg_error error = {0};
+    sg_arena_init(&victim.arena);
+    rig_need(sg_store_scan(world->store, kind, victim_visit, &victim, &error) == SG_OK && victim.is_found, "nothing to damage");
+    struct sg_write write = {.op = SG_WRITE_DELETE, .record = victim.record};
+    uint64_t draw = world_below(world, 3);
+    if (draw > 0)
+        write.op = SG_WRITE_PUT;
+    if (draw == 1)
+        for (int column = sg_kind_info(kind)->key_columns; column < sg_kind_info(kind)->column_count; column++)
+            write.record.values[column] = sg_value_null();
+    struct sg_id other_id = rig_id("damage", SG_STR("x"));
+    if (draw == 2 && kind == SG_KIND_RUN_LIVE)
+        write.record.values[0] = sg_value_id(&other_id);
+    else if (draw == 2)
+        write.record.values[0] = sg_value_int(write.record.values[0].number + 1000000);
+    rig_need(sg_store_commit(world->store, &write, 1, &error) == SG_OK, error.message);
+    sg_arena_free(&victim.arena);
+    world->is_damaged = true;
+    world->oracle.is_deaf = true;
+}
+
 static void crash(struct world *world, struct sg_buf *expected)
 {
     world_say(world, "crash");
@@ -402,6 +454,8 @@ static void crash(struct world *world, struct sg_buf *expected)
     while (world->inbox_count > 0)
         sg_message_free(world->inbox[--world->inbox_count].message);
     world->load_count = 0;
+    if (world_fault(world, FAULT_DAMAGE))
+        store_damage(world);
     engine_start(world, expected);
 
     sdk_process_died(world);
@@ -703,11 +757,11 @@ static void engine_start(struct world *world, const struct sg_buf *expected)
     struct sg_error error = {0};
     struct sg_engine_stats stats;
     sg_engine_stats(world->engine, &stats);
-    if (stats.stray != 0 || stats.damaged != 0)
+    if (!world->is_damaged && (stats.stray != 0 || stats.damaged != 0))
         oracle_break(&world->oracle, "start-up found %lld stray records and %lld damaged runs", (long long)stats.stray, (long long)stats.damaged);
     if (!sg_engine_check(world->engine, &error))
         oracle_break(&world->oracle, "after start-up: %s", error.message);
-    if (expected == NULL)
+    if (expected == NULL || world->is_damaged)
         return;
     struct sg_buf dump = rig_dump(world->engine);
     if (!sg_str_eq(sg_buf_str(&dump), sg_buf_str(expected))) {
@@ -774,14 +828,16 @@ static void requests_fill(struct world *world)
 static void chances_draw(struct world *world)
 {
     /* Per ten thousand occasions, in the order of enum fault: occasions are as frequent as the places where they are asked for. */
-    static const int usual[16] = {30, 50, 60, 20, 100, 300, 1000, 1, 60, 60, 3, 8, 40, 8, 3, 3};
+    static const int usual[FAULT_COUNT] = {30, 50, 60, 20, 100, 300, 1000, 1, 60, 60, 3, 8, 40, 8, 3, 3, 3000};
     int factor = world_below(world, 10) == 0 ? 4 : 1; /* some worlds are a bad place */
-    for (int index = 0; index < 16; index++) {
+    for (int index = 0; index < FAULT_COUNT; index++) {
         int draw = (int)world_below(world, 4);
         world->chances[index] = draw == 0 ? 0 : draw == 3 ? usual[index] * factor * 2 : usual[index] * factor;
     }
     if (world->scenario->crash_factor > 0)
         world->chances[__builtin_ctz(FAULT_CRASH)] *= world->scenario->crash_factor;
+    if (world->chances[__builtin_ctz(FAULT_CRASH)] > CRASH_CHANCE_MAX)
+        world->chances[__builtin_ctz(FAULT_CRASH)] = CRASH_CHANCE_MAX;
 }
 
 void world_live(struct world *world, const struct scenario *scenario, uint64_t seed, bool is_verbose)
@@ -805,8 +861,10 @@ void world_live(struct world *world, const struct scenario *scenario, uint64_t s
     engine_start(world, NULL);
     registration_post(world);
     while (!world->oracle.is_broken && act(world))
-        if (world->totals.actions > ACTIONS_MAX)
+        if (world->totals.actions > ACTIONS_MAX) {
+            world->oracle.is_deaf = false;
             oracle_break(&world->oracle, "the world does not come to rest");
+        }
     if (!world->oracle.is_broken)
         verdict(world);
     world->totals.seeds = 1;

@@ -98,7 +98,8 @@ struct world {
     struct sg_rng rng;
     bool is_verbose;
     bool is_draining;          /* no new faults, no new requests */
-    int chances[16];           /* of each fault, per ten thousand occasions */
+    bool is_damaged;           /* the store has lost something: runs and events may have, too */
+    int chances[FAULT_COUNT];  /* of each fault, per ten thousand occasions */
     int64_t tick;
     int64_t now_ms;
     int incarnation;

@@ -30,5 +30,15 @@ mutants: tests/sim/sim$(EXEEXT)
 		LIBS='src/store/.libs/libstore.a src/engine/.libs/libengine.a src/cel/.libs/libcel.a src/json/.libs/libjson.a src/base/.libs/libbase.a $(AM_LDFLAGS) $(LDFLAGS) $(DEP_LIBS) $(LIBS)' \
 		ONLY='$(ONLY)' perl $(srcdir)/tests/sim/mutants
 CLEANFILES += mutants/*
-EXTRA_DIST += tests/sim/mutants tests/sim/mutants.txt
-.PHONY: sim mutants
+
+# Which lines of the engine the simulator executes, in a build of its own.
+COVERAGE_CONFIGURE = $(abs_top_srcdir)/configure --disable-shared --enable-static CC='$(CC)' CXX='$(CXX)' CFLAGS='-O0 -g --coverage' \
+	CXXFLAGS='-O0 -g --coverage' LDFLAGS=--coverage
+sim-coverage:
+	$(MKDIR_P) coverage
+	cd coverage && { test -f Makefile || $(COVERAGE_CONFIGURE); } && $(MAKE) $(AM_MAKEFLAGS) tests/sim/sim$(EXEEXT) && \
+		{ find . -name '*.gcda' -exec rm -f {} +; } && tests/sim/sim$(EXEEXT) --seeds $(SEEDS) && \
+		$(SHELL) $(abs_top_srcdir)/tests/sim/coverage $(abs_top_srcdir)
+
+EXTRA_DIST += tests/sim/mutants tests/sim/mutants.txt tests/sim/coverage
+.PHONY: sim mutants sim-coverage

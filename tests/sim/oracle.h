@@ -14,52 +14,52 @@ struct scenario;
 
 struct oracle_step {
     struct sg_str id;
-    char text[28];             /* its bytes */
+    char text[28]; /* its bytes */
     int executions;
-    int64_t shown_at;          /* tick at which a call showed its memo or a checkpoint of it was confirmed; 0: never */
-    int64_t wakes_at_ms;       /* sleep: not before; 0: not reported */
-    uint64_t memo_hash;        /* of the committed bytes; 0: none */
-    int64_t confirmed_job;     /* whose checkpoint of it was confirmed; 0: none */
+    int64_t shown_at;      /* tick at which a call showed its memo or a checkpoint of it was confirmed; 0: never */
+    int64_t wakes_at_ms;   /* sleep: not before; 0: not reported */
+    uint64_t memo_hash;    /* of the committed bytes; 0: none */
+    int64_t confirmed_job; /* whose checkpoint of it was confirmed; 0: none */
     int32_t confirmed_generation;
 };
 
 struct oracle_attempt {
     int64_t job_id;
     int32_t generation;
-    int attempt;               /* of the latest call */
-    bool is_reset;             /* a checkpoint may have set the attempt to 0 since */
-    int64_t again_at_ms;       /* earliest moment of the next attempt; 0: nothing was answered that may fail one */
+    int attempt;         /* of the latest call */
+    bool is_reset;       /* a checkpoint may have set the attempt to 0 since */
+    int64_t again_at_ms; /* earliest moment of the next attempt; 0: nothing was answered that may fail one */
 };
 
 struct oracle_run {
     struct sg_id id;
-    struct sg_map steps;       /* of struct oracle_step */
+    struct sg_map steps; /* of struct oracle_step */
     struct oracle_attempt *jobs;
     int job_count;
     int job_capacity;
-    int body_throws;           /* how often the body has thrown at its SCRIPT_THROW nodes */
-    int ends;                  /* commits that ended it */
-    int finished;              /* lifecycle events */
+    int body_throws; /* how often the body has thrown at its SCRIPT_THROW nodes */
+    int ends;        /* commits that ended it */
+    int finished;    /* lifecycle events */
     int failed;
     int cancelled;
     bool is_silent;
     bool is_cancel_confirmed;
     bool is_cancel_asked;
-    bool is_excused;           /* damaged, or its code changed under it: any end is right */
+    bool is_excused; /* damaged, or its code changed under it: any end is right */
     struct sg_id function_id;
 };
 
 /* The latest event of a name that a function has consumed. */
 struct oracle_line {
-    struct sg_id id;           /* function, mixed with the name */
+    struct sg_id id; /* function, mixed with the name */
     int64_t position;
 };
 
 struct oracle {
-    bool is_deaf;              /* the store has been damaged: nothing that is seen means anything */
+    bool is_deaf; /* the store has been damaged: nothing that is seen means anything */
     struct sg_map runs;
     struct sg_map lines;
-    uint64_t *names;           /* hash of the name of each event, by position */
+    uint64_t *names; /* hash of the name of each event, by position */
     int64_t name_count;
     bool is_broken;
     char problem[1024];

@@ -342,7 +342,8 @@ static struct sg_str function_config(struct sg_arena *arena, const char *url, co
     return config;
 }
 
-struct sg_message *rig_registration(const char *app, const char *url, const char *checksum, const struct rig_function *functions, size_t count)
+struct sg_message *rig_registration(const char *app, const char *url, const char *checksum, const struct rig_function *functions,
+                                    size_t count)
 {
     struct sg_message *message = sg_message_create(SG_MESSAGE_REGISTER);
     rig_need(message != NULL, "no memory for a message");

@@ -8,20 +8,26 @@
 
 #include <string.h>
 
-#define ONE_FUNCTION(speaks, buffered, does) {{.slug = "fn", .event = "demo/go", .retries = 20, .version = speaks, .buffered_steps = buffered, .script = does}}
+#define ONE_FUNCTION(speaks, buffered, does)                                                                                               \
+    {                                                                                                                                      \
+        {                                                                                                                                  \
+            .slug = "fn", .event = "demo/go", .retries = 20, .version = speaks, .buffered_steps = buffered, .script = does                 \
+        }                                                                                                                                  \
+    }
 
 /* ---- functions ---- */
 
 static const struct script nothing = {{NULL, 0}, false};
 static const struct script one = SCRIPT(RUN("a"));
 static const struct script sequence = SCRIPT(RUN("a"), RUN("b"), RUN("c"), RUN("d"));
-static const struct script long_sequence = SCRIPT(RUN("a"), RUN("b"), RUN("c"), RUN("d"), RUN("e"), RUN("f"), RUN("g"), RUN("h"), RUN("i"), RUN("j"));
+static const struct script long_sequence =
+    SCRIPT(RUN("a"), RUN("b"), RUN("c"), RUN("d"), RUN("e"), RUN("f"), RUN("g"), RUN("h"), RUN("i"), RUN("j"));
 static const struct script nap = SCRIPT(RUN("a"), NAP("z", "1h"), RUN("b"));
 static const struct script naps = SCRIPT(NAP("x", "10s"), NAP("y", ""), NAP("z", "3d"), RUN("a"), NAP("past", "2020-01-01T00:00:00Z"));
 static const struct script three = SCRIPT(PARALLEL(BRANCH(RUN("a")), BRANCH(RUN("b")), BRANCH(RUN("c"))), RUN("d"));
 static const struct script chains = SCRIPT(PARALLEL(BRANCH(RUN("a1"), RUN("a2")), BRANCH(RUN("b1"), RUN("b2"), RUN("b3"))), RUN("end"));
-static const struct script nested =
-    SCRIPT(PARALLEL(BRANCH(RUN("a"), PARALLEL(BRANCH(RUN("b")), BRANCH(NAP("y", "1m"), RUN("c")))), BRANCH(NAP("z", "5m"), RUN("d"))), RUN("end"));
+static const struct script nested = SCRIPT(
+    PARALLEL(BRANCH(RUN("a"), PARALLEL(BRANCH(RUN("b")), BRANCH(NAP("y", "1m"), RUN("c")))), BRANCH(NAP("z", "5m"), RUN("d"))), RUN("end"));
 static const struct script two_naps = SCRIPT(PARALLEL(BRANCH(NAP("x", "1m")), BRANCH(NAP("y", "2m"))), RUN("end"));
 static const struct script parallel_naps =
     SCRIPT(PARALLEL(BRANCH(NAP("x", "1m")), BRANCH(NAP("y", "1m")), BRANCH(RUN("a")), BRANCH(NAP("z", "2m"))), RUN("end"));
@@ -36,8 +42,8 @@ static const struct script parallel_caught = SCRIPT(PARALLEL(BRANCH(CAUGHT("a"))
 static const struct script first = SCRIPT(FIRST(BRANCH(RUN("a")), BRANCH(NAP("z", "1m"))), RUN("after"), RUN("end"));
 static const struct script race = SCRIPT(RACE(BRANCH(RUN("a")), BRANCH(RUN("b")), BRANCH(NAP("z", "1m"))), RUN("after"), RUN("end"));
 static const struct script race_throws = SCRIPT(RACE(BRANCH(THROWS("a", 1), RUN("a2")), BRANCH(RUN("b"), RUN("b2"))), RUN("after"));
-static const struct script mixed = SCRIPT(RUN("a"), PARALLEL(BRANCH(RUN("b")), BRANCH(NAP("z", "30s"), RUN("c"))), THROWS("d", 1), NAP("y", "1h"),
-                                          PARALLEL(BRANCH(RUN("e")), BRANCH(THROWS("f", 1))), RUN("end"));
+static const struct script mixed = SCRIPT(RUN("a"), PARALLEL(BRANCH(RUN("b")), BRANCH(NAP("z", "30s"), RUN("c"))), THROWS("d", 1),
+                                          NAP("y", "1h"), PARALLEL(BRANCH(RUN("e")), BRANCH(THROWS("f", 1))), RUN("end"));
 static const struct script many = SCRIPT(MANY("s", 60), RUN("end"));
 static const struct script very_many = SCRIPT(MANY("s", 600), RUN("end"));
 static const struct script other_code = SCRIPT(RUN("a"), RUN("new"), PARALLEL(BRANCH(RUN("p")), BRANCH(RUN("b"))), NAP("q", "10s"));
@@ -54,22 +60,43 @@ const struct scenario scenarios[] = {
     {.name = "calm_chains_2", .functions = ONE_FUNCTION(2, 0, &chains), .requests = 80, .events_per_request = 2, .calls_per_run = 9},
     {.name = "calm_naps_2", .functions = ONE_FUNCTION(2, 0, &two_naps), .requests = 120, .events_per_request = 2, .calls_per_run = 4},
     {.name = "calm_naps_1", .functions = ONE_FUNCTION(1, 0, &two_naps), .requests = 100, .events_per_request = 2, .calls_per_run = 5},
-    {.name = "calm_parallel_naps_2", .functions = ONE_FUNCTION(2, 0, &parallel_naps), .requests = 80, .events_per_request = 2, .calls_per_run = 5},
+    {.name = "calm_parallel_naps_2",
+     .functions = ONE_FUNCTION(2, 0, &parallel_naps),
+     .requests = 80,
+     .events_per_request = 2,
+     .calls_per_run = 5},
     {.name = "calm_checkpoints", .functions = ONE_FUNCTION(2, 1, &one), .requests = 200, .events_per_request = 2, .calls_per_run = 1},
 
     /* Events. */
     {.name = "empty_function", .functions = ONE_FUNCTION(2, 0, &nothing), .requests = 400, .events_per_request = 5, .faults = FAULTS_USUAL},
-    {.name = "events_with_ids", .functions = ONE_FUNCTION(2, 0, &one), .requests = 200, .events_per_request = 5, .faults = FAULTS_USUAL, .has_shared_ids = true},
-    {.name = "future_events", .functions = ONE_FUNCTION(1, 0, &one), .requests = 200, .events_per_request = 4, .faults = FAULTS_USUAL, .has_future_events = true},
+    {.name = "events_with_ids",
+     .functions = ONE_FUNCTION(2, 0, &one),
+     .requests = 200,
+     .events_per_request = 5,
+     .faults = FAULTS_USUAL,
+     .has_shared_ids = true},
+    {.name = "future_events",
+     .functions = ONE_FUNCTION(1, 0, &one),
+     .requests = 200,
+     .events_per_request = 4,
+     .faults = FAULTS_USUAL,
+     .has_future_events = true},
     {.name = "many_functions",
      .functions = {{.slug = "exact", .event = "demo/go", .retries = 20, .version = 2, .script = &one},
                    {.slug = "wild", .event = "demo/*", .retries = 20, .version = 1, .script = &one},
                    {.slug = "above", .event = "demo/go other/go", .above = 5, .retries = 20, .version = 2, .script = &nothing},
                    {.slug = "late", .event = "demo/go", .retries = 20, .version = 2, .script = &one, .is_late = true}},
-     .requests = 100, .events_per_request = 4, .faults = FAULTS_USUAL},
-    {.name = "many_consumers", .functions = {{.slug = "fn", .event = "demo/go", .retries = 20, .version = 2, .script = &nothing},
-                                             {.slug = "other", .event = "demo/*", .retries = 20, .version = 2, .script = &nothing}},
-     .copies = 150, .requests = 6, .events_per_request = 2, .faults = FAULTS_USUAL, .has_shared_ids = true},
+     .requests = 100,
+     .events_per_request = 4,
+     .faults = FAULTS_USUAL},
+    {.name = "many_consumers",
+     .functions = {{.slug = "fn", .event = "demo/go", .retries = 20, .version = 2, .script = &nothing},
+                   {.slug = "other", .event = "demo/*", .retries = 20, .version = 2, .script = &nothing}},
+     .copies = 150,
+     .requests = 6,
+     .events_per_request = 2,
+     .faults = FAULTS_USUAL,
+     .has_shared_ids = true},
 
     /* Sequential functions. */
     {.name = "sequence_0", .functions = ONE_FUNCTION(0, 0, &sequence), .requests = 150, .events_per_request = 3, .faults = FAULTS_USUAL},
@@ -79,8 +106,17 @@ const struct scenario scenarios[] = {
     {.name = "naps", .functions = ONE_FUNCTION(1, 0, &naps), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "retries", .functions = ONE_FUNCTION(1, 0, &throwing), .requests = 120, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "retries_0", .functions = ONE_FUNCTION(0, 0, &throwing), .requests = 120, .events_per_request = 3, .faults = FAULTS_USUAL},
-    {.name = "retries_quickly", .functions = ONE_FUNCTION(2, 0, &throwing), .requests = 120, .events_per_request = 3, .faults = FAULTS_USUAL, .retry_interval_ms = 1000},
-    {.name = "body_throws", .functions = ONE_FUNCTION(1, 0, &body_throws), .requests = 150, .events_per_request = 3, .faults = FAULTS_USUAL},
+    {.name = "retries_quickly",
+     .functions = ONE_FUNCTION(2, 0, &throwing),
+     .requests = 120,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL,
+     .retry_interval_ms = 1000},
+    {.name = "body_throws",
+     .functions = ONE_FUNCTION(1, 0, &body_throws),
+     .requests = 150,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
 
     /* Failures. */
     {.name = "failures",
@@ -88,16 +124,27 @@ const struct scenario scenarios[] = {
                    {.slug = "fn-failure", .failure_of = "fn", .retries = 20, .version = 2, .script = &one},
                    {.slug = "good", .event = "demo/go", .retries = 20, .version = 2, .script = &one},
                    {.slug = "good-failure", .failure_of = "good", .retries = 1, .version = 2, .script = &one}},
-     .requests = 80, .events_per_request = 3, .faults = FAULTS_USUAL},
+     .requests = 80,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
     {.name = "failing_failures",
-     .functions = {{.slug = "fn", .event = "demo/go", .retries = 0, .version = 1, .script = &always_throws, .expected = EXPECT_FAILED},
-                   {.slug = "fn-failure", .failure_of = "fn", .retries = 1, .version = 1, .script = &always_throws, .expected = EXPECT_FAILED}},
-     .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
+     .functions =
+         {{.slug = "fn", .event = "demo/go", .retries = 0, .version = 1, .script = &always_throws, .expected = EXPECT_FAILED},
+          {.slug = "fn-failure", .failure_of = "fn", .retries = 1, .version = 1, .script = &always_throws, .expected = EXPECT_FAILED}},
+     .requests = 100,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
     {.name = "caught",
      .functions = {{.slug = "fn", .event = "demo/go", .retries = 2, .version = 2, .script = &caught, .expected = EXPECT_ANY}},
-     .requests = 120, .events_per_request = 3, .faults = FAULTS_USUAL},
-    {.name = "step_limit", .functions = {{.slug = "fn", .event = "demo/go", .retries = 20, .version = 2, .script = &sequence, .expected = EXPECT_FAILED}},
-     .requests = 150, .events_per_request = 3, .faults = FAULTS_USUAL, .steps_max = 3},
+     .requests = 120,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
+    {.name = "step_limit",
+     .functions = {{.slug = "fn", .event = "demo/go", .retries = 20, .version = 2, .script = &sequence, .expected = EXPECT_FAILED}},
+     .requests = 150,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL,
+     .steps_max = 3},
 
     /* Parallel functions. */
     {.name = "parallel_0", .functions = ONE_FUNCTION(0, 0, &three), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
@@ -107,67 +154,140 @@ const struct scenario scenarios[] = {
     {.name = "chains_2", .functions = ONE_FUNCTION(2, 0, &chains), .requests = 80, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "nested_1", .functions = ONE_FUNCTION(1, 0, &nested), .requests = 70, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "nested_2", .functions = ONE_FUNCTION(2, 0, &nested), .requests = 80, .events_per_request = 3, .faults = FAULTS_USUAL},
-    {.name = "parallel_naps_1", .functions = ONE_FUNCTION(1, 0, &parallel_naps), .requests = 80, .events_per_request = 3, .faults = FAULTS_USUAL},
-    {.name = "parallel_naps_2", .functions = ONE_FUNCTION(2, 0, &parallel_naps), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
-    {.name = "parallel_retries", .functions = ONE_FUNCTION(2, 0, &parallel_throws), .requests = 80, .events_per_request = 3, .faults = FAULTS_USUAL},
+    {.name = "parallel_naps_1",
+     .functions = ONE_FUNCTION(1, 0, &parallel_naps),
+     .requests = 80,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
+    {.name = "parallel_naps_2",
+     .functions = ONE_FUNCTION(2, 0, &parallel_naps),
+     .requests = 100,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
+    {.name = "parallel_retries",
+     .functions = ONE_FUNCTION(2, 0, &parallel_throws),
+     .requests = 80,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
     {.name = "parallel_failures",
      .functions = {{.slug = "fn", .event = "demo/go", .retries = 2, .version = 2, .script = &parallel_caught, .expected = EXPECT_ANY}},
-     .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
+     .requests = 100,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
     {.name = "first_1", .functions = ONE_FUNCTION(1, 0, &first), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "first_2", .functions = ONE_FUNCTION(2, 0, &first), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "race", .functions = ONE_FUNCTION(2, 0, &race), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
-    {.name = "race_retries", .functions = ONE_FUNCTION(2, 0, &race_throws), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
+    {.name = "race_retries",
+     .functions = ONE_FUNCTION(2, 0, &race_throws),
+     .requests = 100,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
     {.name = "many_steps", .functions = ONE_FUNCTION(2, 0, &many), .requests = 15, .events_per_request = 2, .faults = FAULTS_USUAL},
-    {.name = "very_many_steps", .functions = ONE_FUNCTION(2, 0, &very_many), .requests = 2, .events_per_request = 1, .faults = FAULTS_USUAL | FAULT_CANCEL,
+    {.name = "very_many_steps",
+     .functions = ONE_FUNCTION(2, 0, &very_many),
+     .requests = 2,
+     .events_per_request = 1,
+     .faults = FAULTS_USUAL | FAULT_CANCEL,
      .crash_factor = 10},
 
     /* Checkpoints. */
     {.name = "checkpoints_unheard",
      .functions = {{.slug = "fn", .event = "demo/go", .retries = 0, .version = 2, .buffered_steps = 2, .script = &long_sequence}},
-     .requests = 60, .events_per_request = 3, .faults = FAULT_CHECKPOINT_LOST},
-    {.name = "checkpoints", .functions = ONE_FUNCTION(2, 1, &long_sequence), .requests = 80, .events_per_request = 3, .faults = FAULTS_USUAL},
-    {.name = "checkpoints_buffered", .functions = ONE_FUNCTION(2, 3, &long_sequence), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
-    {.name = "checkpoints_retries", .functions = ONE_FUNCTION(2, 2, &throwing), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL, .retry_interval_ms = 1000},
+     .requests = 60,
+     .events_per_request = 3,
+     .faults = FAULT_CHECKPOINT_LOST},
+    {.name = "checkpoints",
+     .functions = ONE_FUNCTION(2, 1, &long_sequence),
+     .requests = 80,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
+    {.name = "checkpoints_buffered",
+     .functions = ONE_FUNCTION(2, 3, &long_sequence),
+     .requests = 100,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
+    {.name = "checkpoints_retries",
+     .functions = ONE_FUNCTION(2, 2, &throwing),
+     .requests = 100,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL,
+     .retry_interval_ms = 1000},
     {.name = "checkpoints_mixed", .functions = ONE_FUNCTION(2, 2, &mixed), .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "checkpoints_race", .functions = ONE_FUNCTION(2, 1, &race), .requests = 80, .events_per_request = 3, .faults = FAULTS_USUAL},
 
     /* People. */
-    {.name = "cancels", .functions = ONE_FUNCTION(2, 1, &mixed), .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_CANCEL},
-    {.name = "cancels_parallel", .functions = ONE_FUNCTION(1, 0, &nested), .requests = 70, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_CANCEL},
+    {.name = "cancels",
+     .functions = ONE_FUNCTION(2, 1, &mixed),
+     .requests = 60,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL | FAULT_CANCEL},
+    {.name = "cancels_parallel",
+     .functions = ONE_FUNCTION(1, 0, &nested),
+     .requests = 70,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL | FAULT_CANCEL},
     {.name = "registrations",
      .functions = {{.slug = "fn", .event = "demo/go", .retries = 20, .version = 2, .script = &sequence},
                    {.slug = "late", .event = "demo/*", .retries = 20, .version = 1, .script = &nap, .is_late = true}},
-     .requests = 80, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_REGISTER},
+     .requests = 80,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL | FAULT_REGISTER},
     {.name = "removals",
      .functions = {{.slug = "fn", .event = "demo/go", .retries = 20, .version = 2, .script = &nap},
                    {.slug = "other", .event = "demo/*", .retries = 20, .version = 1, .script = &one}},
-     .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_REGISTER | FAULT_REMOVE},
+     .requests = 100,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL | FAULT_REGISTER | FAULT_REMOVE},
     {.name = "redeploys",
      .functions = {{.slug = "fn", .event = "demo/go", .retries = 3, .version = 2, .script = &mixed, .other = &other_code},
                    {.slug = "fn-failure", .failure_of = "fn", .retries = 20, .version = 2, .script = &one}},
-     .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_REDEPLOY},
-    {.name = "garbage", .functions = ONE_FUNCTION(2, 0, &mixed), .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_GARBAGE},
-    {.name = "garbage_checkpoints", .functions = ONE_FUNCTION(2, 2, &mixed), .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_GARBAGE},
-    {.name = "garbage_1", .functions = ONE_FUNCTION(1, 0, &nested), .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_GARBAGE},
+     .requests = 60,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL | FAULT_REDEPLOY},
+    {.name = "garbage",
+     .functions = ONE_FUNCTION(2, 0, &mixed),
+     .requests = 60,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL | FAULT_GARBAGE},
+    {.name = "garbage_checkpoints",
+     .functions = ONE_FUNCTION(2, 2, &mixed),
+     .requests = 60,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL | FAULT_GARBAGE},
+    {.name = "garbage_1",
+     .functions = ONE_FUNCTION(1, 0, &nested),
+     .requests = 60,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL | FAULT_GARBAGE},
 
     /* The store. */
     {.name = "failed_loads",
      .functions = {{.slug = "fn", .event = "demo/go", .retries = 20, .version = 2, .script = &mixed},
                    {.slug = "fn-failure", .failure_of = "fn", .retries = 20, .version = 2, .script = &nothing, .expected = EXPECT_ANY}},
-     .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_LOAD},
+     .requests = 60,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL | FAULT_LOAD},
     {.name = "damaged_store",
      .functions = {{.slug = "fn", .event = "demo/go", .retries = 3, .version = 2, .script = &mixed, .expected = EXPECT_ANY},
                    {.slug = "many", .event = "demo/many", .retries = 3, .version = 2, .script = &many, .expected = EXPECT_ANY},
                    {.slug = "fn-failure", .failure_of = "fn", .retries = 3, .version = 2, .script = &one, .expected = EXPECT_ANY}},
-     .requests = 20, .events_per_request = 2, .faults = FAULTS_USUAL | FAULT_DAMAGE, .crash_factor = 4},
+     .requests = 20,
+     .events_per_request = 2,
+     .faults = FAULTS_USUAL | FAULT_DAMAGE,
+     .crash_factor = 4},
     {.name = "everything",
-     .functions = {{.slug = "fn", .event = "demo/go", .retries = 20, .version = 2, .buffered_steps = 2, .script = &mixed},
-                   {.slug = "old", .event = "demo/* other/go", .retries = 20, .version = 0, .script = &throwing},
-                   {.slug = "bad", .event = "other/*", .above = 3, .retries = 1, .version = 1, .script = &always_throws, .expected = EXPECT_FAILED},
-                   {.slug = "bad-failure", .failure_of = "bad", .retries = 20, .version = 1, .script = &one},
-                   {.slug = "race", .event = "demo/go", .above = 6, .retries = 20, .version = 2, .script = &race},
-                   {.slug = "late", .event = "demo/go", .retries = 20, .version = 1, .script = &nested, .is_late = true}},
-     .requests = 40, .events_per_request = 3, .faults = FAULTS_USUAL | FAULT_REGISTER | FAULT_CANCEL, .has_shared_ids = true, .has_future_events = true},
+     .functions =
+         {{.slug = "fn", .event = "demo/go", .retries = 20, .version = 2, .buffered_steps = 2, .script = &mixed},
+          {.slug = "old", .event = "demo/* other/go", .retries = 20, .version = 0, .script = &throwing},
+          {.slug = "bad", .event = "other/*", .above = 3, .retries = 1, .version = 1, .script = &always_throws, .expected = EXPECT_FAILED},
+          {.slug = "bad-failure", .failure_of = "bad", .retries = 20, .version = 1, .script = &one},
+          {.slug = "race", .event = "demo/go", .above = 6, .retries = 20, .version = 2, .script = &race},
+          {.slug = "late", .event = "demo/go", .retries = 20, .version = 1, .script = &nested, .is_late = true}},
+     .requests = 40,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL | FAULT_REGISTER | FAULT_CANCEL,
+     .has_shared_ids = true,
+     .has_future_events = true},
 };
 
 const int scenario_count = (int)(sizeof(scenarios) / sizeof(scenarios[0]));

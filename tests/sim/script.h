@@ -23,13 +23,13 @@ struct script_branch;
 
 struct script_node {
     enum script_kind kind;
-    bool is_race;      /* FIRST: its steps are in race mode (reference/02 §8.4) */
-    bool is_caught;    /* STEP: the function goes on when the step has failed */
-    bool is_final;     /* STEP: what it throws is not to be retried */
-    int throws;        /* so many executions throw; -1: all of them */
+    bool is_race;   /* FIRST: its steps are in race mode (reference/02 §8.4) */
+    bool is_caught; /* STEP: the function goes on when the step has failed */
+    bool is_final;  /* STEP: what it throws is not to be retried */
+    int throws;     /* so many executions throw; -1: all of them */
     int count;
     const char *id;
-    const char *text;  /* NAP: the duration */
+    const char *text; /* NAP: the duration */
     const struct script_branch *branches;
     int branch_count;
 };
@@ -45,23 +45,65 @@ struct script {
 };
 
 #define SCRIPT_COUNT(type, ...) (int)(sizeof((type[]){__VA_ARGS__}) / sizeof(type))
-#define BRANCH(...) {(const struct script_node[]){__VA_ARGS__}, SCRIPT_COUNT(const struct script_node, __VA_ARGS__)}
-#define SCRIPT(...) {BRANCH(__VA_ARGS__), false}
-#define FAILING_SCRIPT(...) {BRANCH(__VA_ARGS__), true}
+#define BRANCH(...)                                                                                                                        \
+    {                                                                                                                                      \
+        (const struct script_node[]){__VA_ARGS__}, SCRIPT_COUNT(const struct script_node, __VA_ARGS__)                                     \
+    }
+#define SCRIPT(...)                                                                                                                        \
+    {                                                                                                                                      \
+        BRANCH(__VA_ARGS__), false                                                                                                         \
+    }
+#define FAILING_SCRIPT(...)                                                                                                                \
+    {                                                                                                                                      \
+        BRANCH(__VA_ARGS__), true                                                                                                          \
+    }
 
-#define RUN(name) {.kind = SCRIPT_STEP, .id = name}
-#define THROWS(name, times) {.kind = SCRIPT_STEP, .id = name, .throws = times}
-#define FAILS(name) {.kind = SCRIPT_STEP, .id = name, .throws = -1}
-#define CAUGHT(name) {.kind = SCRIPT_STEP, .id = name, .throws = -1, .is_caught = true}
-#define FINAL(name) {.kind = SCRIPT_STEP, .id = name, .throws = -1, .is_final = true, .is_caught = true}
-#define NAP(name, duration) {.kind = SCRIPT_NAP, .id = name, .text = duration}
-#define BODY_THROWS(name, times) {.kind = SCRIPT_THROW, .id = name, .throws = times}
+#define RUN(name)                                                                                                                          \
+    {                                                                                                                                      \
+        .kind = SCRIPT_STEP, .id = name                                                                                                    \
+    }
+#define THROWS(name, times)                                                                                                                \
+    {                                                                                                                                      \
+        .kind = SCRIPT_STEP, .id = name, .throws = times                                                                                   \
+    }
+#define FAILS(name)                                                                                                                        \
+    {                                                                                                                                      \
+        .kind = SCRIPT_STEP, .id = name, .throws = -1                                                                                      \
+    }
+#define CAUGHT(name)                                                                                                                       \
+    {                                                                                                                                      \
+        .kind = SCRIPT_STEP, .id = name, .throws = -1, .is_caught = true                                                                   \
+    }
+#define FINAL(name)                                                                                                                        \
+    {                                                                                                                                      \
+        .kind = SCRIPT_STEP, .id = name, .throws = -1, .is_final = true, .is_caught = true                                                 \
+    }
+#define NAP(name, duration)                                                                                                                \
+    {                                                                                                                                      \
+        .kind = SCRIPT_NAP, .id = name, .text = duration                                                                                   \
+    }
+#define BODY_THROWS(name, times)                                                                                                           \
+    {                                                                                                                                      \
+        .kind = SCRIPT_THROW, .id = name, .throws = times                                                                                  \
+    }
 #define SCRIPT_BRANCHES(...)                                                                                                               \
     .branches = (const struct script_branch[]){__VA_ARGS__}, .branch_count = SCRIPT_COUNT(const struct script_branch, __VA_ARGS__)
-#define PARALLEL(...) {.kind = SCRIPT_PARALLEL, SCRIPT_BRANCHES(__VA_ARGS__)}
-#define FIRST(...) {.kind = SCRIPT_FIRST, SCRIPT_BRANCHES(__VA_ARGS__)}
-#define RACE(...) {.kind = SCRIPT_FIRST, .is_race = true, SCRIPT_BRANCHES(__VA_ARGS__)}
-#define MANY(name, times) {.kind = SCRIPT_MANY, .id = name, .count = times}
+#define PARALLEL(...)                                                                                                                      \
+    {                                                                                                                                      \
+        .kind = SCRIPT_PARALLEL, SCRIPT_BRANCHES(__VA_ARGS__)                                                                              \
+    }
+#define FIRST(...)                                                                                                                         \
+    {                                                                                                                                      \
+        .kind = SCRIPT_FIRST, SCRIPT_BRANCHES(__VA_ARGS__)                                                                                 \
+    }
+#define RACE(...)                                                                                                                          \
+    {                                                                                                                                      \
+        .kind = SCRIPT_FIRST, .is_race = true, SCRIPT_BRANCHES(__VA_ARGS__)                                                                \
+    }
+#define MANY(name, times)                                                                                                                  \
+    {                                                                                                                                      \
+        .kind = SCRIPT_MANY, .id = name, .count = times                                                                                    \
+    }
 
 #define SCRIPT_ID_MAX 24
 #define SCRIPT_FOUND_MAX 1024

@@ -37,19 +37,19 @@ struct exec {
     struct world_function *function;
     const struct script *script;
     struct oracle_run *run;
-    int64_t called_at;              /* tick */
-    bool is_orphan;                 /* nobody waits for its answer any more */
-    struct exec_memo *memos;        /* ordered by id */
+    int64_t called_at;       /* tick */
+    bool is_orphan;          /* nobody waits for its answer any more */
+    struct exec_memo *memos; /* ordered by id */
     int memo_count;
-    int64_t memos_below;            /* version 0: only those before the cause's successor are seen */
+    int64_t memos_below;              /* version 0: only those before the cause's successor are seen */
     char own[OWN_MAX][SCRIPT_ID_MAX]; /* executed and remembered in this call */
     int own_count;
     char buffer[BUFFER_MAX][SCRIPT_ID_MAX]; /* of them: not confirmed yet */
     char buffer_data[BUFFER_MAX][48];
     int buffer_count;
-    int sent_count;                 /* of the buffer, in the checkpoint that is out */
+    int sent_count; /* of the buffer, in the checkpoint that is out */
     int tries;
-    struct sg_message *final;       /* the answer that is ready once the buffer is confirmed */
+    struct sg_message *final; /* the answer that is ready once the buffer is confirmed */
     struct client *client;
 };
 
@@ -92,7 +92,8 @@ void sdk_call(struct world *world, struct sg_call *call)
     rig_need(exec != NULL, "no memory for an SDK");
     exec->call = call;
     exec->function = world_function(world, call->slug);
-    exec->script = exec->function->is_other && exec->function->spec->other != NULL ? exec->function->spec->other : exec->function->spec->script;
+    exec->script =
+        exec->function->is_other && exec->function->spec->other != NULL ? exec->function->spec->other : exec->function->spec->script;
     exec->run = oracle_run(&world->oracle, call->run_id);
     exec->called_at = world->tick;
     world->totals.calls++;
@@ -235,7 +236,8 @@ static struct sg_op *op_add(struct sg_message *message, enum sg_opcode code, con
 static struct sg_message *answer_error(const struct exec *exec, const char *text, bool is_no_retry)
 {
     struct sg_message *message = answer_create(exec, SG_ANSWER_ERROR, 0);
-    message->as.answer.answer.error = sg_arena_printf(&message->arena, "{\"error\":\"%s\",\"message\":\"%s\",\"name\":\"Error\"}", text, text);
+    message->as.answer.answer.error =
+        sg_arena_printf(&message->arena, "{\"error\":\"%s\",\"message\":\"%s\",\"name\":\"Error\"}", text, text);
     message->as.answer.answer.is_no_retry = is_no_retry;
     return message;
 }
@@ -500,7 +502,8 @@ static void plans_add(struct world *world, const struct exec *exec, struct sg_me
     op->name = sg_str_from(found->node->text);
     op->duration = op->name;
     int64_t delay_ms = 0;
-    rig_need(sg_delay_parse(op->duration.len > 0 ? op->duration : SG_STR("0"), world->now_ms, &delay_ms, NULL) == SG_OK, "a duration of a script");
+    rig_need(sg_delay_parse(op->duration.len > 0 ? op->duration : SG_STR("0"), world->now_ms, &delay_ms, NULL) == SG_OK,
+             "a duration of a script");
     struct oracle_step *step = oracle_step(exec->run, sg_str_from(found->id));
     if (step->wakes_at_ms == 0)
         step->wakes_at_ms = world->now_ms + delay_ms;

@@ -33,8 +33,8 @@ static uint64_t current_seed;
 static void aborted(int signal_number)
 {
     char text[256];
-    int len = snprintf(text, sizeof(text), "BROKEN: aborted\n  replay: sim --scenario %s --seed %llu --seeds 1 --verbose\n", current_scenario->name,
-                       (unsigned long long)current_seed);
+    int len = snprintf(text, sizeof(text), "BROKEN: aborted\n  replay: sim --scenario %s --seed %llu --seeds 1 --verbose\n",
+                       current_scenario->name, (unsigned long long)current_seed);
     if (len > 0 && write(STDERR_FILENO, text, (size_t)len) < 0)
         _exit(3);
     signal(signal_number, SIG_DFL);
@@ -110,8 +110,8 @@ static bool seed_live(const struct options *options, uint64_t seed, struct world
     world_live(&world, current_scenario, seed, options->is_verbose);
     bool is_broken = world.oracle.is_broken;
     if (is_broken)
-        fprintf(stderr, "BROKEN: %s\n  replay: sim --scenario %s --seed %llu --seeds 1 --verbose\n", world.oracle.problem, current_scenario->name,
-                (unsigned long long)seed);
+        fprintf(stderr, "BROKEN: %s\n  replay: sim --scenario %s --seed %llu --seeds 1 --verbose\n", world.oracle.problem,
+                current_scenario->name, (unsigned long long)seed);
     totals_add(totals, &world.totals);
     world_end(&world);
     return !is_broken;
@@ -168,8 +168,8 @@ static void totals_print(const struct world_totals *totals, int64_t broken)
 {
     int64_t seeds = totals->seeds > 0 ? totals->seeds : 1;
     printf("%lld seeds, %lld messages (%lld a seed), %lld faults (%.1f a seed), %lld of them crashes\n", (long long)totals->seeds,
-           (long long)totals->messages, (long long)(totals->messages / seeds), (long long)totals->faults, (double)totals->faults / (double)seeds,
-           (long long)totals->crashes);
+           (long long)totals->messages, (long long)(totals->messages / seeds), (long long)totals->faults,
+           (double)totals->faults / (double)seeds, (long long)totals->crashes);
     printf("%lld runs, %lld steps executed, %lld calls, %lld checkpoints, %lld commits, %lld actions\n", (long long)totals->runs,
            (long long)totals->executions, (long long)totals->calls, (long long)totals->checkpoints, (long long)totals->commits,
            (long long)totals->actions);

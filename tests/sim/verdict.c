@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/memory.h"
 #include "sim/world.h"
+#include "store/memory.h"
 
 #define DAY_MS (24LL * 3600 * 1000)
 
@@ -202,7 +202,8 @@ static void event_judge(struct judge *judge, const struct world_event *event, in
             continue;
         bool is_due = function->is_served && judge->positions[index] > 0 ? sent->position > judge->positions[index] : function->is_served;
         int runs = tally_of(judge, key_of(function->id, event, sent->id))->runs;
-        bool is_within_day = world->scenario->has_shared_ids ? world->now_ms - 1767225600000LL < DAY_MS : event->last_at_ms - event->sent_at_ms < DAY_MS;
+        bool is_within_day =
+            world->scenario->has_shared_ids ? world->now_ms - 1767225600000LL < DAY_MS : event->last_at_ms - event->sent_at_ms < DAY_MS;
         if (is_due && runs == 0)
             oracle_break(&world->oracle, "an event of %s at %lld has no run of %s", event->name, (long long)sent->position, function->slug);
         if (runs > 1 && (event->id[0] == '\0' || is_within_day))
@@ -246,8 +247,9 @@ static void rest_judge(struct judge *judge)
     struct sg_engine_stats stats;
     sg_engine_stats(world->engine, &stats);
     if (stats.runs != 0 || stats.jobs != 0 || stats.calls != 0 || stats.cursors != 0 || stats.hydrated != 0)
-        oracle_break(&world->oracle, "the engine is left with %lld runs, %lld jobs, %lld calls, %lld cursors, %lld hydrated", (long long)stats.runs,
-                     (long long)stats.jobs, (long long)stats.calls, (long long)stats.cursors, (long long)stats.hydrated);
+        oracle_break(&world->oracle, "the engine is left with %lld runs, %lld jobs, %lld calls, %lld cursors, %lld hydrated",
+                     (long long)stats.runs, (long long)stats.jobs, (long long)stats.calls, (long long)stats.cursors,
+                     (long long)stats.hydrated);
     if (world->clients != NULL)
         oracle_break(&world->oracle, "a client of kind %d still waits for its reply", world->clients->kind);
     int64_t calls = world->scenario->calls_per_run * judge->total;

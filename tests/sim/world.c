@@ -749,8 +749,10 @@ static void engine_start(struct world *world, const struct sg_buf *expected)
         sg_batch_free(world->open);
         world->open = NULL;
         batch_open(world);
-        if (world_chance(world, 500) && world_fault(world, FAULT_MEMORY))
-            sg_alloc_fail_at(1 + world_below(world, 200), false);
+        if (!world->is_draining && (world->scenario->faults & FAULT_MEMORY) != 0 && world_chance(world, 1500)) {
+            world->totals.faults++;
+            sg_alloc_fail_at(1 + world_below(world, world_chance(world, 5000) ? 30 : 300), false);
+        }
         world->engine = rig_try_restore(world->store, &world->options, world->now_ms, world->open);
         sg_alloc_fail_at(0, false);
     }
@@ -828,7 +830,7 @@ static void requests_fill(struct world *world)
 static void chances_draw(struct world *world)
 {
     /* Per ten thousand occasions, in the order of enum fault: occasions are as frequent as the places where they are asked for. */
-    static const int usual[FAULT_COUNT] = {30, 50, 60, 20, 100, 300, 1000, 1, 60, 60, 3, 8, 40, 8, 3, 3, 3000};
+    static const int usual[FAULT_COUNT] = {30, 50, 60, 20, 100, 300, 1000, 1, 60, 60, 3, 8, 40, 8, 3, 6, 3000};
     int factor = world_below(world, 10) == 0 ? 4 : 1; /* some worlds are a bad place */
     for (int index = 0; index < FAULT_COUNT; index++) {
         int draw = (int)world_below(world, 4);

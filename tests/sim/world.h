@@ -15,9 +15,9 @@
 
 struct world_totals {
     int64_t seeds;
-    int64_t messages;  /* handled by engines */
+    int64_t messages; /* handled by engines */
     int64_t crashes;
-    int64_t faults;    /* all of them, crashes too */
+    int64_t faults; /* all of them, crashes too */
     int64_t runs;
     int64_t executions; /* of steps */
     int64_t calls;
@@ -49,17 +49,17 @@ struct client {
     struct world *world;
     struct client *next;
     enum client_kind kind;
-    int request;           /* EVENTS */
-    struct exec *exec;     /* CHECKPOINT; NULL once the SDK has gone */
-    struct sg_id run_id;   /* CANCEL, EXPLAIN */
+    int request;         /* EVENTS */
+    struct exec *exec;   /* CHECKPOINT; NULL once the SDK has gone */
+    struct sg_id run_id; /* CANCEL, EXPLAIN */
 };
 
 struct world_event {
     char name[32];
-    char id[24];           /* "": fresh */
+    char id[24]; /* "": fresh */
     int n;
     int64_t ts_ms;
-    int64_t sent_at_ms;    /* first */
+    int64_t sent_at_ms; /* first */
     int64_t last_at_ms;
     struct sg_id internal_ids[8]; /* one for each time it was sent */
     int sent;
@@ -84,9 +84,9 @@ struct pending {
 
 struct sealed {
     struct sg_batch *batch;
-    struct sg_buf dump;    /* of the engine when it was sealed, if a crash is to come */
+    struct sg_buf dump; /* of the engine when it was sealed, if a crash is to come */
     int64_t now_ms;
-    int crash;             /* enum crash_moment */
+    int crash; /* enum crash_moment */
 };
 
 #define WORLD_SEALED_MAX 3
@@ -97,9 +97,9 @@ struct world {
     uint64_t seed;
     struct sg_rng rng;
     bool is_verbose;
-    bool is_draining;          /* no new faults, no new requests */
-    bool is_damaged;           /* the store has lost something: runs and events may have, too */
-    int chances[FAULT_COUNT];  /* of each fault, per ten thousand occasions */
+    bool is_draining;         /* no new faults, no new requests */
+    bool is_damaged;          /* the store has lost something: runs and events may have, too */
+    int chances[FAULT_COUNT]; /* of each fault, per ten thousand occasions */
     int64_t tick;
     int64_t now_ms;
     int incarnation;
@@ -114,22 +114,22 @@ struct world {
     int sealed_count;
     int64_t batch_number;
     int64_t committed;
-    int pending_crash;         /* actions until the process dies; 0: none planned */
+    int pending_crash; /* actions until the process dies; 0: none planned */
     struct sg_buf crash_dump;
     struct pending *inbox;
     int inbox_count;
     struct sg_effect *loads;
     int load_count;
     int load_capacity;
-    struct exec *execs;        /* alive in an SDK, or hanging */
+    struct exec *execs; /* alive in an SDK, or hanging */
     int exec_count;
-    struct client *clients;    /* who wait for a reply */
+    struct client *clients; /* who wait for a reply */
     struct world_request *requests;
     int requests_left;
     struct world_function functions[WORLD_FUNCTIONS_MAX];
     int function_count;
     int registrations;
-    struct sg_id *live_runs;   /* that have been called: candidates for a cancel */
+    struct sg_id *live_runs; /* that have been called: candidates for a cancel */
     int live_run_count;
     int live_run_capacity;
     bool is_app_removed;

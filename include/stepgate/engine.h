@@ -67,16 +67,16 @@ enum sg_cursor_kind { SG_CURSOR_EVENT = 1, SG_CURSOR_ANSWER = 2, SG_CURSOR_CLEAR
 /* One op of an answer or a checkpoint. All JSON is canonical; the bytes belong to the message's arena. */
 struct sg_op {
     enum sg_opcode code;
-    bool is_race;                /* opts.parallelMode is "race", in any case */
-    struct sg_str id;            /* step id; "" only for None */
-    struct sg_str name;          /* as sent; "" if absent */
-    struct sg_str display_name;  /* displayName, else name, else id; at most SG_LIMIT_STEP_NAME_BYTES */
-    struct sg_str data;          /* "null" when absent */
-    struct sg_str error;         /* StepError, StepFailed: the object to memoize, with string `name` and `message`; else empty */
-    struct sg_str opts;          /* the options object; empty when absent or null */
-    struct sg_str duration;      /* Sleep: opts.duration, else name (reference/02 §7.6) */
-    int64_t started_at_ns;       /* timing.a, 0 if absent */
-    int64_t duration_ns;         /* timing.b */
+    bool is_race;               /* opts.parallelMode is "race", in any case */
+    struct sg_str id;           /* step id; "" only for None */
+    struct sg_str name;         /* as sent; "" if absent */
+    struct sg_str display_name; /* displayName, else name, else id; at most SG_LIMIT_STEP_NAME_BYTES */
+    struct sg_str data;         /* "null" when absent */
+    struct sg_str error;        /* StepError, StepFailed: the object to memoize, with string `name` and `message`; else empty */
+    struct sg_str opts;         /* the options object; empty when absent or null */
+    struct sg_str duration;     /* Sleep: opts.duration, else name (reference/02 §7.6) */
+    int64_t started_at_ns;      /* timing.a, 0 if absent */
+    int64_t duration_ns;        /* timing.b */
 };
 
 enum sg_answer_kind {
@@ -89,24 +89,24 @@ enum sg_answer_kind {
 struct sg_answer {
     enum sg_answer_kind kind;
     bool is_no_retry;
-    int request_version;        /* x-inngest-req-version, 0 if missing */
-    int64_t retry_after_ms;     /* delay from now, clipped (reference/02 §5.4); 0: none */
-    int http_status;            /* 0: no response */
-    int64_t duration_ms;        /* of the call */
+    int request_version;    /* x-inngest-req-version, 0 if missing */
+    int64_t retry_after_ms; /* delay from now, clipped (reference/02 §5.4); 0: none */
+    int http_status;        /* 0: no response */
+    int64_t duration_ms;    /* of the call */
     struct sg_op *ops;
     size_t op_count;
-    struct sg_str output;       /* canonical JSON of the body's value; empty: no output */
-    struct sg_str error;        /* SG_ANSWER_ERROR: the error object of reference/02 §6.3, canonical JSON */
+    struct sg_str output; /* canonical JSON of the body's value; empty: no output */
+    struct sg_str error;  /* SG_ANSWER_ERROR: the error object of reference/02 §6.3, canonical JSON */
 };
 
 /* An event as the edge accepted it: validated, with its ids, in canonical form. */
 struct sg_event_in {
     struct sg_id internal_id;
     struct sg_str name;
-    struct sg_str body;        /* the stored object: data, id, name, ts always there; user, v, meta if sent */
+    struct sg_str body; /* the stored object: data, id, name, ts always there; user, v, meta if sent */
     int64_t ts_ms;
-    bool is_id_fresh;          /* its id comes from fresh randomness: no duplicate is possible */
-    struct sg_id key;          /* 16-byte hash of the event's id (idempotency), all zero if fresh */
+    bool is_id_fresh; /* its id comes from fresh randomness: no duplicate is possible */
+    struct sg_id key; /* 16-byte hash of the event's id (idempotency), all zero if fresh */
 };
 
 /* A (key, function) pair that the idempotency lookup found. */
@@ -116,23 +116,23 @@ struct sg_known_key {
 };
 
 struct sg_function_in {
-    struct sg_id id;           /* UUID v5, the same for the same app name and slug for ever */
+    struct sg_id id; /* UUID v5, the same for the same app name and slug for ever */
     struct sg_str slug;
     struct sg_str name;
-    struct sg_str config;      /* the function object, canonical JSON, validated; its step URL normalised (reference/01 §4.5) */
+    struct sg_str config; /* the function object, canonical JSON, validated; its step URL normalised (reference/01 §4.5) */
 };
 
 /* A registration, validated as a whole (reference/01 §4.6, reference/04 §2.4). */
 struct sg_registration {
     struct sg_id app_id;
     struct sg_str app_name;
-    struct sg_str url;         /* normalised; where calls go */
+    struct sg_str url; /* normalised; where calls go */
     struct sg_str sdk;
     struct sg_str framework;
     struct sg_str app_version;
-    struct sg_str checksum;    /* SHA-256 hex over what counts */
-    struct sg_str sync_kind;   /* "in_band" | "out_of_band" */
-    struct sg_str unapplied;   /* settings that have no effect in this version, by name; "" if none. Comes back in the reply if it is news */
+    struct sg_str checksum;  /* SHA-256 hex over what counts */
+    struct sg_str sync_kind; /* "in_band" | "out_of_band" */
+    struct sg_str unapplied; /* settings that have no effect in this version, by name; "" if none. Comes back in the reply if it is news */
     struct sg_function_in *functions;
     size_t function_count;
 };
@@ -151,14 +151,14 @@ struct sg_loaded_step {
 enum sg_message_kind {
     SG_MESSAGE_EVENTS,
     SG_MESSAGE_REGISTER,
-    SG_MESSAGE_SYNC_FAILED,  /* an app could not be synced: its error is recorded */
+    SG_MESSAGE_SYNC_FAILED, /* an app could not be synced: its error is recorded */
     SG_MESSAGE_ANSWER,
     SG_MESSAGE_CHECKPOINT,
     SG_MESSAGE_CANCEL,
     SG_MESSAGE_REMOVE_APP,
     SG_MESSAGE_LOADED_RUN,
     SG_MESSAGE_LOADED_EVENT,
-    SG_MESSAGE_EXPLAIN,      /* why is this run not moving? reply.text is JSON */
+    SG_MESSAGE_EXPLAIN, /* why is this run not moving? reply.text is JSON */
     SG_MESSAGE_KIND_COUNT
 };
 
@@ -225,7 +225,7 @@ struct sg_message {
             enum sg_status status;
             struct sg_str body; /* the whole event, also for lifecycle events */
             struct sg_id internal_id;
-            struct sg_id key;   /* as in sg_event_in; all zero for lifecycle events */
+            struct sg_id key;           /* as in sg_event_in; all zero for lifecycle events */
             struct sg_known_key *known; /* what the store held when it was loaded; the engine keeps the keys of later commits itself */
             size_t known_count;
         } loaded_event;
@@ -260,18 +260,18 @@ struct sg_call {
     int32_t generation;
     int attempt;
     int max_attempts;
-    int request_version;      /* -1, 0, 1, 2 */
-    bool is_plan_forced;      /* ctx.disable_immediate_execution */
-    bool is_first;            /* of its run */
-    int64_t arrived_at_ns;    /* of the message that led to it at once; 0: it was waited for */
-    int64_t snapshot;         /* the memos with seq below it */
-    int64_t state_bytes;      /* decides about use_api */
-    int64_t started_at_ms;    /* engine clock */
-    struct sg_str url;        /* the step's URL, with fnId and the registered stepId */
+    int request_version;   /* -1, 0, 1, 2 */
+    bool is_plan_forced;   /* ctx.disable_immediate_execution */
+    bool is_first;         /* of its run */
+    int64_t arrived_at_ns; /* of the message that led to it at once; 0: it was waited for */
+    int64_t snapshot;      /* the memos with seq below it */
+    int64_t state_bytes;   /* decides about use_api */
+    int64_t started_at_ms; /* engine clock */
+    struct sg_str url;     /* the step's URL, with fnId and the registered stepId */
     struct sg_str slug;
-    struct sg_str sdk;        /* of the app: "js:v4.24.0" */
-    struct sg_str cause;      /* outgoing step id; "" for the trigger */
-    struct sg_str target;     /* step id; "" for discovery */
+    struct sg_str sdk;    /* of the app: "js:v4.24.0" */
+    struct sg_str cause;  /* outgoing step id; "" for the trigger */
+    struct sg_str target; /* step id; "" for discovery */
     const int64_t *event_positions;
     size_t event_count;
 };
@@ -298,10 +298,10 @@ enum sg_effect_kind { SG_EFFECT_REPLY, SG_EFFECT_CALL, SG_EFFECT_LOAD_RUN, SG_EF
 struct sg_effect {
     enum sg_effect_kind kind;
     struct sg_client *client; /* REPLY */
-    struct sg_reply reply;   /* REPLY */
-    struct sg_call *call;    /* CALL: owned by whoever lets the effect out */
-    struct sg_id run_id;     /* LOAD_RUN: answer with SG_MESSAGE_LOADED_RUN (all rows of `step` of that run) */
-    int64_t position;        /* LOAD_EVENT: answer with SG_MESSAGE_LOADED_EVENT */
+    struct sg_reply reply;    /* REPLY */
+    struct sg_call *call;     /* CALL: owned by whoever lets the effect out */
+    struct sg_id run_id;      /* LOAD_RUN: answer with SG_MESSAGE_LOADED_RUN (all rows of `step` of that run) */
+    int64_t position;         /* LOAD_EVENT: answer with SG_MESSAGE_LOADED_EVENT */
 };
 
 /*
@@ -317,7 +317,7 @@ struct sg_batch {
     size_t effect_capacity;
     struct sg_message *messages; /* to be freed with it */
     size_t message_count;
-    int64_t number;              /* commit number, given by the caller before the first message */
+    int64_t number; /* commit number, given by the caller before the first message */
     struct sg_batch *next;
 };
 
@@ -328,11 +328,11 @@ void sg_batch_free(struct sg_batch *batch);
 /* ---- the machine ---- */
 
 struct sg_engine_options {
-    uint64_t seed;               /* for ids and jitter */
-    int64_t retry_interval_ms;   /* 0: the table of reference/02 §5.3 */
-    int64_t clock_offset_ms;     /* engine clock minus wall clock */
-    int steps_per_run_max;       /* 0: SG_LIMIT_STEPS_PER_RUN */
-    bool is_fully_parked;        /* simulator: park every run whenever it may be */
+    uint64_t seed;             /* for ids and jitter */
+    int64_t retry_interval_ms; /* 0: the table of reference/02 §5.3 */
+    int64_t clock_offset_ms;   /* engine clock minus wall clock */
+    int steps_per_run_max;     /* 0: SG_LIMIT_STEPS_PER_RUN */
+    bool is_fully_parked;      /* simulator: park every run whenever it may be */
 };
 
 struct sg_engine;
@@ -342,8 +342,8 @@ void sg_engine_free(struct sg_engine *engine);
 
 /* The kinds that start-up scans, in this order. */
 #define SG_ENGINE_RESTORED_KINDS                                                                                                           \
-    {                                                                                                                                       \
-        SG_KIND_SETTING, SG_KIND_APP, SG_KIND_FUNCTION, SG_KIND_RUN_LIVE, SG_KIND_JOB, SG_KIND_CURSOR, SG_KIND_ANSWER                       \
+    {                                                                                                                                      \
+        SG_KIND_SETTING, SG_KIND_APP, SG_KIND_FUNCTION, SG_KIND_RUN_LIVE, SG_KIND_JOB, SG_KIND_CURSOR, SG_KIND_ANSWER                      \
     }
 /*
  * Takes one record of such a kind. Records that make no sense (a job without its run) are counted and deleted at sg_engine_restored.
@@ -353,8 +353,8 @@ enum sg_status sg_engine_restore(struct sg_engine *engine, const struct sg_recor
  * Ends start-up. `last_position` and `last_job_id` are the highest keys in the store (0 if none). Calls in flight become due again; what
  * must be written for that (stray records to delete) goes into the batch.
  */
-enum sg_status sg_engine_restored(struct sg_engine *engine, int64_t now_ms, int64_t last_position, int64_t last_job_id, struct sg_batch *batch,
-                                  struct sg_error *error);
+enum sg_status sg_engine_restored(struct sg_engine *engine, int64_t now_ms, int64_t last_position, int64_t last_job_id,
+                                  struct sg_batch *batch, struct sg_error *error);
 
 /*
  * Handles one message, which it takes (the batch frees it, or the engine keeps it while its run is loaded). `now_ms` is the engine's clock and never
@@ -369,18 +369,18 @@ int64_t sg_engine_next_due(const struct sg_engine *engine);
 void sg_engine_forget_keys(struct sg_engine *engine, int64_t commit);
 
 struct sg_engine_stats {
-    int64_t runs;         /* live */
-    int64_t jobs;         /* waiting for their time */
-    int64_t calls;        /* in flight */
-    int64_t hydrated;     /* runs held with their steps */
+    int64_t runs;     /* live */
+    int64_t jobs;     /* waiting for their time */
+    int64_t calls;    /* in flight */
+    int64_t hydrated; /* runs held with their steps */
     int64_t apps;
     int64_t functions;
     int64_t cursors;
-    int64_t stray;        /* records dropped at start-up or since */
-    int64_t damaged;      /* runs failed because they could not be loaded */
+    int64_t stray;   /* records dropped at start-up or since */
+    int64_t damaged; /* runs failed because they could not be loaded */
     int64_t last_position;
-    int64_t next_due_ms;  /* of the job that is due next; INT64_MAX: none */
-    int64_t run_bytes;    /* memory of parked runs, of jobs, and of the tables that find both */
+    int64_t next_due_ms; /* of the job that is due next; INT64_MAX: none */
+    int64_t run_bytes;   /* memory of parked runs, of jobs, and of the tables that find both */
     int64_t job_bytes;
     int64_t index_bytes;
 };
@@ -404,14 +404,14 @@ enum sg_status sg_answer_decode_bytes(struct sg_str bytes, struct sg_arena *aren
  * triggering events as stored. Appends canonical JSON to `out`.
  */
 struct sg_lifecycle {
-    struct sg_str name;          /* inngest/function.finished, .failed, .cancelled */
-    struct sg_str id;            /* the event's id as text */
+    struct sg_str name; /* inngest/function.finished, .failed, .cancelled */
+    struct sg_str id;   /* the event's id as text */
     int64_t ts_ms;
     struct sg_str function_slug;
     struct sg_id run_id;
     enum sg_run_status status;
-    struct sg_str output;        /* empty: none */
-    struct sg_str error;         /* empty: none */
+    struct sg_str output; /* empty: none */
+    struct sg_str error;  /* empty: none */
     const struct sg_str *events;
     size_t event_count;
 };

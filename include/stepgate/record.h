@@ -30,14 +30,12 @@ enum sg_kind {
 };
 
 /* SG_EVENT_POSITION, SG_EVENT_INTERNAL_ID, ... SG_EVENT_COLUMNS: the index of each column within its kind. */
-#define SG_KIND(NAME, table, life, key_columns)                                                                                            \
-    enum                                                                                                                                    \
-    {
+#define SG_KIND(NAME, table, life, key_columns) enum {
 #define SG_COLUMN(KIND, NAME, name, type) SG_##KIND##_##NAME,
 #define SG_INDEX(KIND, NAME, first, second)
 #define SG_KIND_END(NAME)                                                                                                                  \
-    SG_##NAME##_COLUMNS                                                                                                                     \
-    }                                                                                                                                       \
+    SG_##NAME##_COLUMNS                                                                                                                    \
+    }                                                                                                                                      \
     ;
 #include "kinds.def"
 #undef SG_KIND

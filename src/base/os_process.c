@@ -19,6 +19,7 @@ static void read_memory(struct sg_process_usage *usage)
     FILE *file = fopen("/proc/self/statm", "re");
     if (file == NULL)
         return;
+    /* The kernel writes numbers that fit. NOLINTNEXTLINE(cert-err34-c) */
     if (fscanf(file, "%" SCNd64 " %" SCNd64, &pages, &resident) == 2) {
         int64_t page_bytes = sysconf(_SC_PAGESIZE);
         usage->virtual_bytes = pages * page_bytes;

@@ -78,8 +78,7 @@ void *sg_pool_take(struct sg_pool *pool)
         pool->count += thing != NULL;
         return thing;
     }
-    struct block *block =
-        pool->partial.first != NULL ? SG_CONTAINER_OF(pool->partial.first, struct block, in_pool) : block_create(pool);
+    struct block *block = pool->partial.first != NULL ? SG_CONTAINER_OF(pool->partial.first, struct block, in_pool) : block_create(pool);
     if (block == NULL)
         return NULL;
     void *thing = block->free;

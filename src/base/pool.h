@@ -16,8 +16,8 @@
 struct sg_pool {
     size_t thing_bytes;
     size_t per_block;
-    size_t count;            /* things that are out */
-    struct sg_list partial;  /* blocks with room */
+    size_t count;           /* things that are out */
+    struct sg_list partial; /* blocks with room */
     struct sg_list full;
 };
 

@@ -77,9 +77,11 @@ void sg_help_print(int command, FILE *out)
         fputs("Usage: stepgate why ID [flags]\n\nTells what holds a run and what will move it next.\n", out);
         break;
     case SG_COMMAND_DOCTOR:
-        fputs("Usage: stepgate doctor [URL] [flags]\n\nAsks a running stepgate and each of its apps how they are: mode, keys (fingerprints), "
-              "reachability, sync, clock,\nversions, data directory; each finding with its remedy. Exit code 0: well; 1: see what it prints.\n",
-              out);
+        fputs(
+            "Usage: stepgate doctor [URL] [flags]\n\nAsks a running stepgate and each of its apps how they are: mode, keys (fingerprints), "
+            "reachability, sync, clock,\nversions, data directory; each finding with its remedy. Exit code 0: well; 1: see what it "
+            "prints.\n",
+            out);
         break;
     default:
         fputs("Usage: stepgate cel EXPRESSION [flags]\n       stepgate cel --vectors FILE\n\nEvaluates an expression as triggers and waits "

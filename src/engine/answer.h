@@ -14,9 +14,9 @@ struct sg_apply {
     bool is_grouped;
     bool last_is_race;
     bool last_is_fresh;
-    struct sg_step *last;          /* the latest step that completed: what the discovery is caused by */
-    const struct sg_op *complete;  /* RunComplete: applied after all others */
-    const struct sg_op *retry;     /* a step that failed and will be tried again, by this same job */
+    struct sg_step *last;         /* the latest step that completed: what the discovery is caused by */
+    const struct sg_op *complete; /* RunComplete: applied after all others */
+    const struct sg_op *retry;    /* a step that failed and will be tried again, by this same job */
 };
 /* What the run must know at once: request version, forced plans, the pending set. */
 void sg_apply_begin(struct sg_turn *turn, struct sg_apply *apply, bool is_resumed);

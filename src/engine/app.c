@@ -189,7 +189,7 @@ static void app_write(struct sg_turn *turn, const struct sg_app *app)
         int column;
         struct sg_str text;
     } texts[] = {
-        {SG_APP_NAME, app->name},         {SG_APP_URL, app->url},           {SG_APP_SDK, app->sdk},
+        {SG_APP_NAME, app->name},           {SG_APP_URL, app->url},           {SG_APP_SDK, app->sdk},
         {SG_APP_FRAMEWORK, app->framework}, {SG_APP_CHECKSUM, app->checksum}, {SG_APP_SYNC_KIND, app->sync_kind},
         {SG_APP_VERSION, app->app_version},
     };
@@ -446,7 +446,8 @@ static bool function_collect(void *context, void *owner)
 static bool document_parse(struct collection *collection)
 {
     if (!collection->is_parsed)
-        collection->is_parsed = sg_cel_document_parse_event(collection->body, &collection->turn->engine->scratch, &collection->document, NULL) == SG_OK;
+        collection->is_parsed =
+            sg_cel_document_parse_event(collection->body, &collection->turn->engine->scratch, &collection->document, NULL) == SG_OK;
     if (!collection->is_parsed)
         collection->turn->is_failed = true;
     return collection->is_parsed;

@@ -254,7 +254,8 @@ static void answer_resume(struct sg_cursor *cursor, struct sg_apply *apply)
         if (op->id.len == 0)
             continue;
         struct sg_step *step = sg_step_find(cursor->run, op->id);
-        bool is_result = op->code == SG_OP_STEP || op->code == SG_OP_STEP_RUN || op->code == SG_OP_STEP_FAILED || op->code == SG_OP_STEP_ERROR;
+        bool is_result =
+            op->code == SG_OP_STEP || op->code == SG_OP_STEP_RUN || op->code == SG_OP_STEP_FAILED || op->code == SG_OP_STEP_ERROR;
         if (sg_apply_retries(apply, op))
             apply->retry = op;
         else if (is_result && step != NULL) {

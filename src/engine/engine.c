@@ -331,7 +331,7 @@ static void strays_delete(struct sg_turn *turn)
         if (record == NULL)
             return;
         record->values[0] = restore->strays[index].kind == SG_KIND_RUN_LIVE ? sg_turn_id(turn, restore->strays[index].id)
-                                                                          : sg_value_int(restore->strays[index].number);
+                                                                            : sg_value_int(restore->strays[index].number);
     }
     sg_free(restore->strays);
     *restore = (struct sg_restore){0};
@@ -360,8 +360,8 @@ static void runs_settle(struct sg_turn *turn)
     }
 }
 
-enum sg_status sg_engine_restored(struct sg_engine *engine, int64_t now_ms, int64_t last_position, int64_t last_job_id, struct sg_batch *batch,
-                                  struct sg_error *error)
+enum sg_status sg_engine_restored(struct sg_engine *engine, int64_t now_ms, int64_t last_position, int64_t last_job_id,
+                                  struct sg_batch *batch, struct sg_error *error)
 {
     SG_CHECK(engine, SG_ENGINE_MAGIC);
     assert(!engine->is_restored);

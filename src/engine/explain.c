@@ -55,8 +55,8 @@ static void job_explain(struct sg_buf *out, const struct sg_engine *engine, cons
 {
     struct sg_job_text room;
     const char *state = job->is_started ? "in_flight" : job->is_deferred ? "loading" : job->kind == SG_JOB_SLEEP ? "sleeping" : "waiting";
-    sg_buf_printf(out, "{\"job\":%lld,\"state\":\"%s\",\"attempt\":%d,\"max_attempts\":%d,\"generation\":%d", (long long)sg_job_id(job), state,
-                  job->attempt, sg_job_attempts_max(job), job->generation);
+    sg_buf_printf(out, "{\"job\":%lld,\"state\":\"%s\",\"attempt\":%d,\"max_attempts\":%d,\"generation\":%d", (long long)sg_job_id(job),
+                  state, job->attempt, sg_job_attempts_max(job), job->generation);
     if (job->target_len > 0)
         member_text(out, "step", sg_job_target(job, &room));
     if (job->cause_len > 0)

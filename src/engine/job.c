@@ -385,8 +385,8 @@ static void job_ids_reserve(struct sg_turn *turn)
 void sg_job_ids_restore(struct sg_engine *engine, const struct sg_record *setting)
 {
     int64_t end;
-    if (sg_str_eq(setting->values[SG_SETTING_NAME].bytes, JOB_IDS_SETTING) && sg_str_to_int(setting->values[SG_SETTING_VALUE].bytes, &end) &&
-        end > engine->next_job_id)
+    if (sg_str_eq(setting->values[SG_SETTING_NAME].bytes, JOB_IDS_SETTING) &&
+        sg_str_to_int(setting->values[SG_SETTING_VALUE].bytes, &end) && end > engine->next_job_id)
         engine->next_job_id = end;
 }
 

@@ -6,12 +6,12 @@
 
 struct sg_run_spec {
     struct sg_function *function;
-    struct sg_id event_id;     /* internal id of the first event */
+    struct sg_id event_id; /* internal id of the first event */
     struct sg_str event_name;
     const int64_t *positions;
     size_t event_count;
     int64_t event_bytes;
-    int64_t start_at_ms;       /* now, or later for a future event */
+    int64_t start_at_ms; /* now, or later for a future event */
 };
 
 /* Creates a run with its first job, which starts if it is due. Out of memory is latched in the turn. */

@@ -61,9 +61,9 @@ struct sg_function {
     struct sg_id id;
     struct sg_app *app;
     int64_t version;
-    int64_t position;         /* consumes events after this one */
+    int64_t position; /* consumes events after this one */
     int64_t registered_at_ms;
-    struct sg_str slug;       /* all strings live in `arena` */
+    struct sg_str slug; /* all strings live in `arena` */
     struct sg_str name;
     struct sg_str config;
     struct sg_str url;
@@ -77,7 +77,7 @@ struct sg_function {
 struct sg_step {
     uint32_t magic;
     int32_t attempts;
-    uint32_t flags;   /* enum sg_step_flag and the group's ordinal, see SG_STEP_GROUP_SHIFT */
+    uint32_t flags; /* enum sg_step_flag and the group's ordinal, see SG_STEP_GROUP_SHIFT */
     uint8_t op;
     uint8_t status;
     bool is_dirty;
@@ -119,8 +119,8 @@ enum sg_run_flag {
 
 enum sg_run_hold {
     SG_HOLD_NONE = 0,
-    SG_HOLD_LOADING = 1,  /* a load is outstanding */
-    SG_HOLD_APPLYING = 2  /* a large answer is being applied in slices */
+    SG_HOLD_LOADING = 1, /* a load is outstanding */
+    SG_HOLD_APPLYING = 2 /* a large answer is being applied in slices */
 };
 
 struct sg_job;
@@ -130,12 +130,12 @@ struct sg_run {
     uint32_t magic;
     int32_t function_version;
     struct sg_id id;
-    struct sg_id event_id;  /* internal id of the first event */
+    struct sg_id event_id; /* internal id of the first event */
     struct sg_function *function;
     struct sg_job *jobs_last; /* a ring in the order in which they were added: its `next` is the first; NULL: none */
     struct sg_hot *hot;
     union {
-        int64_t position;   /* event_count == 1 */
+        int64_t position; /* event_count == 1 */
         int64_t *positions;
     } events;
     int64_t created_at_ms;
@@ -145,14 +145,14 @@ struct sg_run {
     uint16_t pending_count; /* of the present group */
     uint16_t group_ordinal;
     uint16_t event_count;
-    uint16_t calls;         /* in flight */
+    uint16_t calls; /* in flight */
     int8_t request_version;
-    uint8_t flags;          /* enum sg_run_flag, stored */
-    uint8_t hold;           /* enum sg_run_hold */
+    uint8_t flags; /* enum sg_run_flag, stored */
+    uint8_t hold;  /* enum sg_run_hold */
     uint8_t status;
     bool is_live_dirty;
     bool is_row_dirty;
-    bool is_releasing;      /* a hold has just ended: not parked before all that waited has been handled */
+    bool is_releasing; /* a hold has just ended: not parked before all that waited has been handled */
 };
 
 /*
@@ -182,16 +182,17 @@ struct sg_job {
 struct sg_cursor {
     uint32_t magic;
     uint8_t kind;
-    bool is_asked;           /* the load of its event is outstanding */
-    bool is_ready;           /* the event is there */
+    bool is_asked; /* the load of its event is outstanding */
+    bool is_ready; /* the event is there */
     int64_t id;
     int64_t subject;
-    int64_t asked_commit;    /* SG_CURSOR_EVENT: the load sees this commit, perhaps no later one */
-    struct sg_str name;      /* SG_CURSOR_EVENT: of the event */
-    struct sg_id after;      /* function id, all zero: none yet */
-    struct sg_run *run;      /* SG_CURSOR_ANSWER, SG_CURSOR_CLEAR */
-    struct sg_message *message; /* holds the bytes of the event or the answer; goes with the batch that ends the cursor, since its writes borrow them */
-    struct sg_answer *answer;   /* SG_CURSOR_ANSWER: in `message` */
+    int64_t asked_commit; /* SG_CURSOR_EVENT: the load sees this commit, perhaps no later one */
+    struct sg_str name;   /* SG_CURSOR_EVENT: of the event */
+    struct sg_id after;   /* function id, all zero: none yet */
+    struct sg_run *run;   /* SG_CURSOR_ANSWER, SG_CURSOR_CLEAR */
+    struct sg_message
+        *message; /* holds the bytes of the event or the answer; goes with the batch that ends the cursor, since its writes borrow them */
+    struct sg_answer *answer; /* SG_CURSOR_ANSWER: in `message` */
     size_t next_op;
     struct sg_arena arena;
     struct sg_list_node in_engine;
@@ -215,7 +216,7 @@ struct sg_restore {
         enum sg_kind kind;
         int64_t number;
         struct sg_id id;
-    } *strays;
+    } * strays;
     size_t count;
     size_t capacity;
 };
@@ -235,12 +236,12 @@ struct sg_engine {
     int64_t now_ms;
     int64_t next_position;
     int64_t next_job_id;
-    int64_t job_ids_end;         /* up to here they are reserved in the store */
+    int64_t job_ids_end; /* up to here they are reserved in the store */
     int64_t next_cursor_id;
-    struct sg_map apps;          /* by id */
-    struct sg_map functions;     /* by id */
-    struct sg_map listeners;     /* by pattern */
-    struct sg_map runs;          /* by id */
+    struct sg_map apps;      /* by id */
+    struct sg_map functions; /* by id */
+    struct sg_map listeners; /* by pattern */
+    struct sg_map runs;      /* by id */
     struct sg_heap due;
     struct sg_list cursors;
     struct sg_map recent_keys;

@@ -12,7 +12,7 @@ struct sg_turn {
     struct sg_batch *batch;
     int64_t now_ms;
     int64_t arrived_at_ns; /* of the message being handled; 0 for what was due */
-    bool is_failed; /* out of memory: what this batch holds must not be committed */
+    bool is_failed;        /* out of memory: what this batch holds must not be committed */
 };
 
 /* Memory that lives as long as the batch; NULL latches is_failed. */

@@ -207,7 +207,8 @@ static enum sg_status collect_key(void *context, const struct sg_record *record)
 }
 
 /* Which functions have had a run for the event's id. */
-static enum sg_status read_known(const struct load *load, struct sg_store_reader *reader, struct sg_message *message, struct sg_error *error)
+static enum sg_status read_known(const struct load *load, struct sg_store_reader *reader, struct sg_message *message,
+                                 struct sg_error *error)
 {
     struct keys keys = {.arena = &message->arena};
     if (load->loads->clock != NULL)

@@ -331,8 +331,13 @@ static enum sg_status open_committer(struct sg_node *node, struct sg_error *erro
     node->outbox.submit = submit_call;
     node->outbox.context = node;
     node->outbox.loads = &node->loads;
-    struct sg_committer_options options = {
-        .store = node->store, .context = node, .committed = committed, .let_out = let_out, .has_room = has_room, .trouble = note_trouble, .chore = do_chore};
+    struct sg_committer_options options = {.store = node->store,
+                                           .context = node,
+                                           .committed = committed,
+                                           .let_out = let_out,
+                                           .has_room = has_room,
+                                           .trouble = note_trouble,
+                                           .chore = do_chore};
     status = sg_committer_create(&options, &node->committer, error);
     if (status != SG_OK)
         return status;

@@ -145,7 +145,8 @@ static void run_put(const struct sg_id *id, const uint8_t position[8], int64_t n
 static void app_put(int world_port, char *config, size_t size)
 {
     snprintf(config, size,
-             "{\"id\":\"bench-sleep\",\"name\":\"sleep\",\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"runtime\":{\"type\":\"http\",\"url\":"
+             "{\"id\":\"bench-sleep\",\"name\":\"sleep\",\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"runtime\":{\"type\":"
+             "\"http\",\"url\":"
              "\"http://127.0.0.1:%d/api/inngest?fnId=bench-sleep&stepId=step\"}}},\"triggers\":[{\"event\":\"bench/sleep\"}]}",
              world_port);
     struct sg_value *values = put(SG_KIND_APP);
@@ -176,7 +177,8 @@ static void fill(struct sg_store *store, long runs, int64_t first_due_ms, struct
     char body[600];
     int64_t now_ms = wall_ms();
     sg_rng_init(&rng, 7);
-    int len = snprintf(body, sizeof(body), "{\"data\":{\"text\":\"%0400d\"},\"id\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\",\"name\":\"bench/sleep\",\"ts\":%lld}", 7,
+    int len = snprintf(body, sizeof(body),
+                       "{\"data\":{\"text\":\"%0400d\"},\"id\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\",\"name\":\"bench/sleep\",\"ts\":%lld}", 7,
                        (long long)now_ms);
     for (long done = 0; done < runs;) {
         long count = runs - done < RUNS_PER_COMMIT ? runs - done : RUNS_PER_COMMIT;

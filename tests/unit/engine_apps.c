@@ -1,7 +1,10 @@
 /* Registrations: what an app's list of functions does to those that were known before (reference/01 §4.6, reference/04 §2.7). */
 #include "unit/engine_fixture.h"
 
-#define GO {"fn", "demo/go", NULL, -1, 0}
+#define GO                                                                                                                                 \
+    {                                                                                                                                      \
+        "fn", "demo/go", NULL, -1, 0                                                                                                       \
+    }
 
 Test(engine_apps, a_new_app_is_modified_and_named_in_the_reply)
 {

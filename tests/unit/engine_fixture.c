@@ -272,8 +272,7 @@ struct client *serve(struct fixture *f, const struct rig_function *functions, si
                       functions[index].expression != NULL ? functions[index].expression : "", functions[index].retries,
                       functions[index].revision);
     sg_buf_byte(&checksum, '\0');
-    struct client *client =
-        post(f, rig_registration("app", "http://app.test/api/inngest", checksum.ptr, functions, function_count));
+    struct client *client = post(f, rig_registration("app", "http://app.test/api/inngest", checksum.ptr, functions, function_count));
     sg_buf_free(&checksum);
     return client;
 }

@@ -30,23 +30,23 @@ struct fixture {
     struct sg_store_reader *reader;
     struct sg_engine *engine;
     int64_t now_ms;
-    int64_t commit;             /* number of the latest */
-    int64_t writes;             /* of the latest commit that had any */
-    int request_version;        /* that the SDK answers with */
-    bool is_holding_loads;      /* loads are kept until release_loads */
-    bool is_batching;           /* messages go into one batch until end_batch */
-    bool is_unequal;            /* the test has made memory and store differ on purpose */
+    int64_t commit;        /* number of the latest */
+    int64_t writes;        /* of the latest commit that had any */
+    int request_version;   /* that the SDK answers with */
+    bool is_holding_loads; /* loads are kept until release_loads */
+    bool is_batching;      /* messages go into one batch until end_batch */
+    bool is_unequal;       /* the test has made memory and store differ on purpose */
     struct sg_batch *batch;
     struct sg_call *calls[4096]; /* all that went out, in order */
     int call_count;
-    int answered[4096];          /* whether the test has answered it */
+    int answered[4096]; /* whether the test has answered it */
     struct sg_effect loads[4096];
     int load_count;
     int loads_total;
     struct client clients[256];
     int client_count;
-    struct sg_arena arena;       /* texts handed out to tests */
-    struct sg_id last_run;       /* of the latest call */
+    struct sg_arena arena; /* texts handed out to tests */
+    struct sg_id last_run; /* of the latest call */
 };
 
 int64_t at_time(const char *hh_mm_ss);
@@ -60,24 +60,26 @@ void fixture_free(struct fixture *f);
 /* ---- what happens to the engine ---- */
 
 struct client *serve(struct fixture *f, const struct rig_function *functions, size_t count);
-#define SERVE(f, ...) serve(f, (struct rig_function[]){__VA_ARGS__}, sizeof((struct rig_function[]){__VA_ARGS__}) / sizeof(struct rig_function))
+#define SERVE(f, ...)                                                                                                                      \
+    serve(f, (struct rig_function[]){__VA_ARGS__}, sizeof((struct rig_function[]){__VA_ARGS__}) / sizeof(struct rig_function))
 /* Any message, with a client who waits for the reply. */
 struct client *post(struct fixture *f, struct sg_message *message);
 
 struct event_spec {
     const char *name;
-    const char *data;  /* JSON; NULL: {} */
-    const char *id;    /* NULL: fresh */
-    int64_t ts_ms;     /* 0: now */
+    const char *data; /* JSON; NULL: {} */
+    const char *id;   /* NULL: fresh */
+    int64_t ts_ms;    /* 0: now */
 };
 void send_events(struct fixture *f, const struct event_spec *events, size_t count);
-#define SEND(f, ...) send_events(f, (struct event_spec[]){__VA_ARGS__}, sizeof((struct event_spec[]){__VA_ARGS__}) / sizeof(struct event_spec))
+#define SEND(f, ...)                                                                                                                       \
+    send_events(f, (struct event_spec[]){__VA_ARGS__}, sizeof((struct event_spec[]){__VA_ARGS__}) / sizeof(struct event_spec))
 void send_event(struct fixture *f, const char *name);
 
-void report(struct fixture *f, const char *ops);                           /* 206 */
+void report(struct fixture *f, const char *ops); /* 206 */
 void report_with(struct fixture *f, const char *ops, bool is_no_retry, int64_t retry_after_ms);
-void finish(struct fixture *f, const char *output);                        /* 200 */
-void fail(struct fixture *f, const char *error, bool is_no_retry);         /* 500, 400 */
+void finish(struct fixture *f, const char *output);                /* 200 */
+void fail(struct fixture *f, const char *error, bool is_no_retry); /* 500, 400 */
 /* The same, to the call with this number (from 0), and once more if it has been answered. */
 void report_to(struct fixture *f, int call, const char *ops);
 void finish_to(struct fixture *f, int call, const char *output);

@@ -241,7 +241,8 @@ Test(engine_loads, an_answer_that_cannot_be_read_is_dropped_and_the_call_repeate
 {
     struct fixture *f = fixture_with_run("10:00:00");
     int64_t job_id = last_call(f)->job_id;
-    struct sg_write writes[2] = {{.op = SG_WRITE_PUT, .record = {.kind = SG_KIND_ANSWER}}, {.op = SG_WRITE_PUT, .record = {.kind = SG_KIND_CURSOR}}};
+    struct sg_write writes[2] = {{.op = SG_WRITE_PUT, .record = {.kind = SG_KIND_ANSWER}},
+                                 {.op = SG_WRITE_PUT, .record = {.kind = SG_KIND_CURSOR}}};
     for (int index = 0; index < 2; index++)
         for (int column = 0; column < SG_COLUMNS_MAX; column++)
             writes[index].record.values[column] = sg_value_null();
@@ -287,7 +288,8 @@ Test(engine_loads, an_answer_survives_its_encoding)
                             .duration = SG_STR("1h"),
                             .started_at_ns = 5,
                             .duration_ns = 7}};
-    struct sg_answer answer = {.kind = SG_ANSWER_OPS, .is_no_retry = true, .request_version = 2, .retry_after_ms = 9, .ops = ops, .op_count = 1};
+    struct sg_answer answer = {
+        .kind = SG_ANSWER_OPS, .is_no_retry = true, .request_version = 2, .retry_after_ms = 9, .ops = ops, .op_count = 1};
     struct sg_buf bytes = {0};
     struct sg_arena arena;
     struct sg_answer read;

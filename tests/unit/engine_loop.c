@@ -397,10 +397,11 @@ Test(engine_loop, an_op_that_is_not_supported_fails_the_run_with_its_name)
     report(f, "[{'op':'AIGateway','id':'a'}]");
 
     ASSERT_TEXT(run_status(f), "Failed");
-    cr_assert(sg_str_eq(sg_str_from(run_error(f)),
-                        SG_STR("{\"error\":\"This version of stepgate does not support the step kind AIGateway.\",\"message\":\"This version of "
-                               "stepgate does not support the step kind AIGateway.\",\"name\":\"NotSupportedError\"}")),
-              "%s", run_error(f));
+    cr_assert(
+        sg_str_eq(sg_str_from(run_error(f)),
+                  SG_STR("{\"error\":\"This version of stepgate does not support the step kind AIGateway.\",\"message\":\"This version of "
+                         "stepgate does not support the step kind AIGateway.\",\"name\":\"NotSupportedError\"}")),
+        "%s", run_error(f));
     fixture_free(f);
 }
 
@@ -437,9 +438,10 @@ Test(engine_loop, a_run_with_too_much_state_fails)
     free(ops);
 
     ASSERT_TEXT(run_status(f), "Failed");
-    ASSERT_TEXT(run_error(f),
-                "{\"error\":\"InngestErrStateOverflowed: The function run exceeded the state size limit of 33554432 bytes.\",\"message\":\"The "
-                "function run exceeded the state size limit of 33554432 bytes.\",\"name\":\"InngestErrStateOverflowed\"}");
+    ASSERT_TEXT(
+        run_error(f),
+        "{\"error\":\"InngestErrStateOverflowed: The function run exceeded the state size limit of 33554432 bytes.\",\"message\":\"The "
+        "function run exceeded the state size limit of 33554432 bytes.\",\"name\":\"InngestErrStateOverflowed\"}");
     ASSERT_INT(f->call_count, 9);
     fixture_free(f);
 }
@@ -468,8 +470,9 @@ Test(engine_loop, a_wait_whose_condition_does_not_compile_fails_the_run_with_the
 
     ASSERT_TEXT(run_status(f), "Failed");
     struct sg_str error = sg_str_from(run_error(f));
-    cr_assert(sg_str_starts_with(error, SG_STR("{\"error\":\"InvalidExpression: Wait for event If expression failed to compile\",\"message\":\"Wait for event "
-                                               "If expression failed to compile\",\"name\":\"InvalidExpression\",\"stack\":\"error compiling "
-                                               "expression: ERROR: <input>:1:18: Syntax error:")));
+    cr_assert(sg_str_starts_with(
+        error, SG_STR("{\"error\":\"InvalidExpression: Wait for event If expression failed to compile\",\"message\":\"Wait for event "
+                      "If expression failed to compile\",\"name\":\"InvalidExpression\",\"stack\":\"error compiling "
+                      "expression: ERROR: <input>:1:18: Syntax error:")));
     fixture_free(f);
 }

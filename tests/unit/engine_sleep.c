@@ -92,9 +92,10 @@ Test(engine_sleep, more_than_366_days_fail_the_run_without_retry)
     report(f, "[{'op':'Sleep','id':'z','name':'367d'}]");
 
     ASSERT_TEXT(run_status(f), "Failed");
-    ASSERT_TEXT(run_error(f), "{\"error\":\"The sleep \\\"367d\\\" ends more than one year in the future; sleeps may last at most one "
-                              "year.\",\"message\":\"The sleep \\\"367d\\\" ends more than one year in the future; sleeps may last at most one "
-                              "year.\",\"name\":\"InngestErrTimeoutTooLong\"}");
+    ASSERT_TEXT(run_error(f),
+                "{\"error\":\"The sleep \\\"367d\\\" ends more than one year in the future; sleeps may last at most one "
+                "year.\",\"message\":\"The sleep \\\"367d\\\" ends more than one year in the future; sleeps may last at most one "
+                "year.\",\"name\":\"InngestErrTimeoutTooLong\"}");
     fixture_free(f);
 }
 
@@ -110,8 +111,9 @@ Test(engine_sleep, a_text_that_is_no_time_fails_the_run_with_that_text)
     report(f, "[{'op':'Sleep','id':'z','name':'soon'}]");
 
     ASSERT_TEXT(run_status(f), "Failed");
-    ASSERT_TEXT(run_error(f), "{\"error\":\"The sleep \\\"soon\\\" is neither a duration nor a date.\",\"message\":\"The sleep \\\"soon\\\" is "
-                              "neither a duration nor a date.\",\"name\":\"Error\"}");
+    ASSERT_TEXT(run_error(f),
+                "{\"error\":\"The sleep \\\"soon\\\" is neither a duration nor a date.\",\"message\":\"The sleep \\\"soon\\\" is "
+                "neither a duration nor a date.\",\"name\":\"Error\"}");
     fixture_free(f);
 }
 

@@ -270,15 +270,9 @@ Test(signing_keys, everything_else_is_a_401_in_json)
     struct sg_server_options options = with_key(&f);
     const char *bad[] = {"", "Authorization: Bearer\r\n", "Authorization: Bearer signkey-test-\r\n", "Authorization: Basic eDp5\r\n",
                          "Authorization: Bearer 0000000000000000000000000000000000000000000000000000000000000000\r\n"};
-    const char *paths[][2] = {{"GET", "/v1/runs/x"},
-                              {"DELETE", "/v1/runs/x"},
-                              {"GET", "/v0/runs/x/actions"},
-                              {"POST", "/fn/register"},
-                              {"GET", "/v1/events"},
-                              {"GET", "/v1/admin/apps"},
-                              {"GET", "/v1/admin/server"},
-                              {"POST", PATH},
-                              {"GET", "/"}};
+    const char *paths[][2] = {{"GET", "/v1/runs/x"},       {"DELETE", "/v1/runs/x"}, {"GET", "/v0/runs/x/actions"},
+                              {"POST", "/fn/register"},    {"GET", "/v1/events"},    {"GET", "/v1/admin/apps"},
+                              {"GET", "/v1/admin/server"}, {"POST", PATH},           {"GET", "/"}};
 
     fixture_start(&f, &options);
     for (size_t i = 0; i < 5; i++)

@@ -208,10 +208,22 @@ static struct oracle_attempt *attempt_of(struct oracle_run *run, int64_t job_id)
     return job;
 }
 
+/* Every step is followed by one discovery at most (reference/02 §3.3). */
+static void discovery_called(struct oracle *oracle, struct oracle_run *run, const struct sg_call *call)
+{
+    if (call->target.len > 0 || call->cause.len == 0 || run->is_excused)
+        return;
+    struct oracle_step *step = oracle_step(run, call->cause);
+    if (step->discovery_job != 0 && step->discovery_job != call->job_id)
+        oracle_break(oracle, "%s was followed by two discoveries", step->text);
+    step->discovery_job = call->job_id;
+}
+
 void oracle_called(struct oracle *oracle, const struct sg_call *call, int64_t now_ms)
 {
     struct oracle_run *run = oracle_run(oracle, call->run_id);
     struct oracle_attempt *job = attempt_of(run, call->job_id);
+    discovery_called(oracle, run, call);
     if (call->attempt >= call->max_attempts && !run->is_excused)
         oracle_break(oracle, "attempt %d of %d", call->attempt, call->max_attempts);
     if (job->attempt >= 0 && call->generation <= job->generation)

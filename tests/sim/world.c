@@ -483,7 +483,9 @@ static void commit(struct world *world)
     struct sg_error error = {0};
     bool is_unknown = false;
     bool is_applied = true;
-    if (world_fault(world, FAULT_COMMIT)) {
+    if (sealed->batch->write_count == 0) {
+        ; /* nothing is asked of the store */
+    } else if (world_fault(world, FAULT_COMMIT)) {
         sg_store_memory_fail_next(world->store, 1, world_chance(world, 5000) ? SG_STORE_BUSY : SG_STORE_FULL, false);
     } else if (world->pending_crash == 0 && sealed->crash == CRASH_NONE && world_fault(world, FAULT_UNKNOWN_COMMIT)) {
         is_unknown = true;
@@ -493,7 +495,6 @@ static void commit(struct world *world)
     enum sg_status status = sg_store_commit(world->store, sealed->batch->writes, sealed->batch->write_count, &error);
     if (status != SG_OK && !is_unknown)
         return; /* the same batch again, later */
-    is_unknown = is_unknown && status != SG_OK; /* a batch without writes cannot fail */
     world->totals.commits++;
     if (is_applied) {
         oracle_committed(&world->oracle, sealed->batch->writes, sealed->batch->write_count, sealed->now_ms);

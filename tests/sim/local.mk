@@ -3,6 +3,7 @@
 #     make sim SEEDS=10000        more worlds than `make check` lives in
 SIM_SOURCES = \
 	tests/sim/oracle.c tests/sim/oracle.h \
+	tests/sim/people.c \
 	tests/sim/rig.c tests/sim/rig.h \
 	tests/sim/scenario.h tests/sim/scenarios.c \
 	tests/sim/script.c tests/sim/script.h \

@@ -19,7 +19,7 @@ struct oracle_step {
     int64_t shown_at;      /* tick at which a call showed its memo or a checkpoint of it was confirmed; 0: never */
     int64_t wakes_at_ms;   /* sleep: not before; 0: not reported */
     uint64_t memo_hash;    /* of the committed bytes; 0: none */
-    int64_t discovery_job;     /* that followed the step's completion; 0: none yet */
+    int64_t discovery_job; /* that followed the step's completion; 0: none yet */
     int64_t confirmed_job; /* whose checkpoint of it was confirmed; 0: none */
     int32_t confirmed_generation;
 };

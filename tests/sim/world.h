@@ -142,7 +142,7 @@ struct world {
 void world_live(struct world *world, const struct scenario *scenario, uint64_t seed, bool is_verbose);
 void world_end(struct world *world);
 
-/* ---- for sdk.c and verdict.c ---- */
+/* ---- for the other files of the world ---- */
 
 bool world_chance(struct world *world, int per_ten_thousand);
 /* Whether the fault happens now: counted, and only if the scenario allows it. */
@@ -154,6 +154,17 @@ void world_post(struct world *world, struct sg_message *message, int64_t lookup_
 struct client *world_client(struct world *world, enum client_kind kind);
 void world_client_drop(struct world *world, struct client *client);
 struct world_function *world_function(struct world *world, struct sg_str slug);
+
+/* people.c */
+void people_fill(struct world *world);
+void people_free(struct world *world);
+void people_register(struct world *world);
+void people_send(struct world *world);
+/* What they do by the way: deploy, cancel, ask. */
+void people_act(struct world *world);
+void people_saw_run(struct world *world, struct sg_id id);
+/* The process is gone, and their connections with it. */
+void people_disconnected(struct world *world);
 
 /* sdk.c: calls that SDKs have got. */
 void sdk_call(struct world *world, struct sg_call *call);

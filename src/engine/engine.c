@@ -22,8 +22,8 @@
 #include "engine/run.h"
 #include "engine/step.h"
 
-/* Sleeps that one turn wakes when a hold ends: each writes a memo, a step and a job. */
-#define SLEEPS_PER_RELEASE 100
+/* Jobs that one turn starts when a hold ends: each may write a memo, a step and a job. */
+#define JOBS_PER_RELEASE 100
 
 enum sg_status sg_engine_create(const struct sg_engine_options *options, struct sg_engine **engine, struct sg_error *error)
 {
@@ -160,20 +160,20 @@ static void message_dispatch(struct sg_turn *turn, struct sg_message *message)
 }
 
 /*
- * The jobs that came due during a hold. Sleeps are woken here and now, while the steps are there: left to the heap, they would find the run parked
- * again. Those beyond the bound ask for another load. False if a limit ended the run.
+ * The jobs that came due during a hold. Those that need the steps are started here and now, while they are there: left to the heap, they would find the
+ * run parked again. Those beyond the bound ask for another load. False if a limit ended the run.
  */
 static bool jobs_release(struct sg_turn *turn, struct sg_run *run)
 {
-    int woken = 0;
+    int started = 0;
     struct sg_job *next;
     for (struct sg_job *job = sg_job_first(run); job != NULL; job = next) {
         next = sg_job_next(run, job);
         if (!job->is_deferred)
             continue;
         job->is_deferred = false;
-        if (job->kind == SG_JOB_SLEEP && woken < SLEEPS_PER_RELEASE) {
-            woken++;
+        if (sg_job_needs_steps(job) && started < JOBS_PER_RELEASE) {
+            started++;
             if (!sg_job_start(turn, job))
                 return false;
         } else if (!sg_heap_add(&turn->engine->due, &job->due)) {

@@ -152,3 +152,21 @@ bool sg_group_sleep_ended(struct sg_turn *turn, struct sg_job *job)
     job->target_len = 0;
     return true;
 }
+
+/*
+ * It may have got it from a discovery that ran beside the plan, or from a checkpoint of a call that a crash has cut off. An SDK that is asked for a step
+ * which it is shown as done cannot find it, so the call would fail until no attempt is left.
+ */
+bool sg_group_target_known(struct sg_turn *turn, struct sg_job *job)
+{
+    struct sg_run *run = job->run;
+    struct sg_job_text room;
+    struct sg_step *step = job->target_len > 0 ? sg_step_find(run, sg_job_target(job, &room)) : NULL;
+    if (step == NULL || (step->flags & SG_STEP_HAS_MEMO) == 0)
+        return false;
+    sg_group_continue(turn, run, step, (job->flags & SG_JOB_IS_RACE) != 0, false);
+    if (is_alone(run)) /* what followed has come to nothing: ask once more */
+        sg_job_add(turn, run, &(struct sg_job_spec){.kind = SG_JOB_CALL, .cause = step->id, .due_at_ms = turn->now_ms});
+    sg_job_remove(turn, job);
+    return true;
+}

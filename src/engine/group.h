@@ -20,5 +20,10 @@ void sg_group_continue(struct sg_turn *turn, struct sg_run *run, struct sg_step 
  * group are pending.
  */
 bool sg_group_sleep_ended(struct sg_turn *turn, struct sg_job *job);
+/*
+ * Whether the planned step that the job would call for has its memo already; then the job has ended, and what follows the step has been enqueued if it
+ * had not been.
+ */
+bool sg_group_target_known(struct sg_turn *turn, struct sg_job *job);
 
 #endif

@@ -6,8 +6,8 @@
  * or by being retried: the same job, one attempt later. A sleep's job becomes the call that follows the sleep (reference/02 §4.1), which is why a
  * sleeping run has exactly one.
  *
- * A job that wakes a sleep needs the run's steps; if the run is parked, it is deferred until they are loaded. What a job never does is look
- * at the answer: that is answer.c.
+ * A job that wakes a sleep or calls for a planned step needs the run's steps; if the run is parked, it is deferred until they are loaded. What a job
+ * never does is look at the answer: that is answer.c.
  */
 #include "engine/job.h"
 
@@ -25,6 +25,7 @@
 
 static void call_start(struct sg_turn *turn, struct sg_job *job, bool is_plan_forced);
 static void job_ids_reserve(struct sg_turn *turn);
+static bool jobs_flush(struct sg_turn *turn, struct sg_run *run);
 
 /* ---- texts ---- */
 
@@ -167,8 +168,16 @@ void sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_sp
 
 bool sg_job_flush(struct sg_turn *turn, struct sg_run *run)
 {
-    /* New jobs are at the end of the list, in the order of the ops that asked for them. */
-    struct sg_job *job = run->jobs_last != NULL && run->jobs_last->is_new ? sg_job_first(run) : NULL;
+    /* New jobs are at the end of the list, in the order of the ops that asked for them. One that starts may leave another behind it. */
+    while (run->jobs_last != NULL && run->jobs_last->is_new && !turn->is_failed)
+        if (!jobs_flush(turn, run))
+            return false;
+    return true;
+}
+
+static bool jobs_flush(struct sg_turn *turn, struct sg_run *run)
+{
+    struct sg_job *job = sg_job_first(run);
     while (job != NULL) {
         struct sg_job *next = sg_job_next(run, job); /* starting a new call removes no job but, with the run, all */
         if (job->is_new) {
@@ -207,7 +216,7 @@ bool sg_job_start(struct sg_turn *turn, struct sg_job *job)
 
     if (sg_heap_has(&job->due))
         sg_heap_remove(&engine->due, &job->due);
-    if (run->hold != SG_HOLD_NONE || (job->kind == SG_JOB_SLEEP && !sg_run_hydrate(turn, run))) {
+    if (run->hold != SG_HOLD_NONE || (sg_job_needs_steps(job) && !sg_run_hydrate(turn, run))) {
         job->is_deferred = true; /* its record stays as it is: due */
         return true;
     }
@@ -215,7 +224,7 @@ bool sg_job_start(struct sg_turn *turn, struct sg_job *job)
 
     /* The reference looks before each call, also the one that would only return (reference/02 §12, quirk 12: users' tests rely on it). */
     bool is_plan_forced = (run->flags & SG_RUN_IS_PLAN_FORCED) != 0;
-    if (job->kind == SG_JOB_SLEEP && !sg_group_sleep_ended(turn, job))
+    if (job->kind == SG_JOB_SLEEP ? !sg_group_sleep_ended(turn, job) : sg_group_target_known(turn, job))
         return true;
     if (run->next_seq >= (uint32_t)engine->options.steps_per_run_max) {
         char message[128];

@@ -22,6 +22,11 @@ void sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_sp
  * and has been ended; then neither may be touched again.
  */
 bool sg_job_start(struct sg_turn *turn, struct sg_job *job);
+/* Whether the job can only start while the run's steps are in memory. */
+static inline bool sg_job_needs_steps(const struct sg_job *job)
+{
+    return job->kind == SG_JOB_SLEEP || job->target_len > 0;
+}
 /* Starts or writes the jobs that were added in this turn. False as sg_job_start. */
 bool sg_job_flush(struct sg_turn *turn, struct sg_run *run);
 /* The attempt failed: the same job again after `delay_ms`, one attempt later. */

@@ -116,6 +116,8 @@ static void status_judge(struct judge *judge, const struct oracle_run *run, cons
 {
     struct oracle *oracle = &judge->world->oracle;
     const char *slug = function->slug;
+    char id[SG_ULID_LEN + 1];
+    sg_ulid_format(run->id, id);
     if (status == SG_RUN_CANCELLED) {
         if (!run->is_cancel_asked)
             oracle_break(oracle, "a run of %s was cancelled by nobody", slug);
@@ -126,7 +128,7 @@ static void status_judge(struct judge *judge, const struct oracle_run *run, cons
     if (run->is_excused || function->spec->expected == EXPECT_ANY)
         return;
     if (status != (function->spec->expected == EXPECT_COMPLETED ? SG_RUN_COMPLETED : SG_RUN_FAILED))
-        oracle_break(oracle, "a run of %s ended as %s", slug, sg_run_status_name((enum sg_run_status)status));
+        oracle_break(oracle, "run %s of %s ended as %s", id, slug, sg_run_status_name((enum sg_run_status)status));
 }
 
 static enum sg_status run_visit(void *context, const struct sg_record *record)

@@ -21,6 +21,8 @@
 #define HOUR_MS 3600000LL
 /* More actions than any world needs: it would not come to rest. */
 #define ACTIONS_MAX 3000000
+/* A world that has not got further by then is left alone. */
+#define FAULTS_UNTIL 300000
 /* More crashes, per ten thousand batches, and a world hardly gets anywhere. */
 #define CRASH_CHANCE_MAX 300
 
@@ -43,7 +45,8 @@ bool world_chance(struct world *world, int per_ten_thousand)
 
 bool world_fault(struct world *world, enum fault fault)
 {
-    if (world->is_draining || (world->scenario->faults & (int)fault) == 0 || !world_chance(world, world->chances[__builtin_ctz(fault)]))
+    if (world->is_draining || world->totals.actions > FAULTS_UNTIL || (world->scenario->faults & (int)fault) == 0 ||
+        !world_chance(world, world->chances[__builtin_ctz(fault)]))
         return false;
     world->totals.faults++;
     return true;
@@ -118,6 +121,27 @@ static void memory_judge(struct world *world, enum sg_status status)
         crash(world, NULL);
 }
 
+static void message_say(struct world *world, const struct sg_message *message)
+{
+    if (!world->is_verbose)
+        return;
+    char id[SG_ULID_LEN + 1];
+    if (message->kind == SG_MESSAGE_ANSWER) {
+        const struct sg_answer *answer = &message->as.answer.answer;
+        sg_ulid_format(message->as.answer.run_id, id);
+        world_say(world, "answer of kind %d to run %s job %lld generation %d, %zu ops, first %s '%.*s'", answer->kind, id,
+                  (long long)message->as.answer.job_id, message->as.answer.generation, answer->op_count,
+                  answer->op_count > 0 ? sg_opcode_name(answer->ops[0].code) : "none",
+                  answer->op_count > 0 ? (int)answer->ops[0].id.len : 0, answer->op_count > 0 ? answer->ops[0].id.ptr : "");
+    } else if (message->kind == SG_MESSAGE_CHECKPOINT) {
+        sg_ulid_format(message->as.checkpoint.run_id, id);
+        world_say(world, "checkpoint of run %s job %lld generation %d, %zu steps", id, (long long)message->as.checkpoint.job_id,
+                  message->as.checkpoint.generation, message->as.checkpoint.op_count);
+    } else {
+        world_say(world, "message kind %d", message->kind);
+    }
+}
+
 static void deliver(struct world *world, int at)
 {
     struct pending pending = world->inbox[at];
@@ -125,7 +149,7 @@ static void deliver(struct world *world, int at)
     batch_open(world);
     world->open_messages++;
     world->totals.messages++;
-    world_say(world, "message kind %d", pending.message->kind);
+    message_say(world, pending.message);
     memory_arm(world);
     memory_judge(world, sg_engine_handle(world->engine, pending.message, world->now_ms, world->open));
 }
@@ -159,6 +183,7 @@ static void load_do(struct world *world)
 
 static void let_out(struct world *world, struct sg_batch *batch)
 {
+    char id[SG_ULID_LEN + 1];
     for (size_t index = 0; index < batch->effect_count; index++) {
         struct sg_effect *effect = &batch->effects[index];
         switch (effect->kind) {
@@ -168,9 +193,11 @@ static void let_out(struct world *world, struct sg_batch *batch)
         case SG_EFFECT_CALL:
             if (effect->call->snapshot == 0)
                 people_saw_run(world, effect->call->run_id);
-            world_say(world, "call of %.*s job %lld generation %d attempt %d target '%.*s' snapshot %lld", SG_FMT(effect->call->slug),
-                      (long long)effect->call->job_id, effect->call->generation, effect->call->attempt, SG_FMT(effect->call->target),
-                      (long long)effect->call->snapshot);
+            sg_ulid_format(effect->call->run_id, id);
+            world_say(world, "call of %s run %s job %lld generation %d attempt %d target '%.*s' cause '%.*s' snapshot %lld%s",
+                      world_function(world, effect->call->slug)->slug, id, (long long)effect->call->job_id, effect->call->generation,
+                      effect->call->attempt, SG_FMT(effect->call->target), SG_FMT(effect->call->cause), (long long)effect->call->snapshot,
+                      effect->call->is_plan_forced ? " plans" : "");
             sdk_call(world, effect->call);
             effect->call = NULL;
             break;

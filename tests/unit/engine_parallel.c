@@ -339,6 +339,38 @@ Test(engine_parallel, an_old_result_does_not_hide_a_new_one_before_it)
     fixture_free(f);
 }
 
+/* A planned step may get its memo from a discovery that ran beside it. An SDK that is asked for a step which it is shown cannot find it. */
+Test(engine_parallel, a_planned_step_that_has_its_memo_is_not_called_again_after_a_crash)
+{
+    struct fixture *f = run_of_version(2);
+    report(f, "[{'op':'StepPlanned','id':'a'," RACE "},{'op':'StepPlanned','id':'b'," RACE "}]");
+    report_to(f, 2, "[{'op':'StepRun','id':'b'," RACE "}]");
+    report_to(f, 1, "[{'op':'StepRun','id':'a'," RACE "}]");
+    report_to(f, 3, "[{'op':'StepPlanned','id':'after'}]");
+    report_to(f, 4, "[{'op':'StepRun','id':'after'}]");
+    ASSERT_TEXT(calls_from(f, 3), "step@1 step@2 after@2 step@3");
+
+    crash(f);
+
+    ASSERT_TEXT(calls_from(f, 7), "step@3");
+    ASSERT_INT(count(f, SG_KIND_JOB), 1);
+    fixture_free(f);
+}
+
+Test(engine_parallel, a_planned_step_that_has_its_memo_becomes_a_discovery_when_nothing_else_moves_the_run)
+{
+    struct fixture *f = run_of_version(2);
+    report(f, "[{'op':'StepPlanned','id':'a'}]");
+    checkpoint(f, 1, "[{'op':'StepRun','id':'a'}]");
+
+    crash(f);
+    finish(f, "1");
+
+    ASSERT_TEXT(calls(f), "step@0 a@0 step@1");
+    ASSERT_TEXT(run_status(f), "Completed");
+    fixture_free(f);
+}
+
 /* ---- many ---- */
 
 static struct sg_buf thousand(const char *op, int count_of_ops)

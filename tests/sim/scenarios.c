@@ -239,7 +239,7 @@ const struct scenario scenarios[] = {
      .events_per_request = 3,
      .faults = FAULTS_USUAL | FAULT_REGISTER | FAULT_REMOVE},
     {.name = "redeploys",
-     .functions = {{.slug = "fn", .event = "demo/go", .retries = 3, .version = 2, .script = &mixed, .other = &other_code},
+     .functions = {{.slug = "fn", .event = "demo/go", .retries = 20, .version = 2, .script = &mixed, .other = &other_code},
                    {.slug = "fn-failure", .failure_of = "fn", .retries = 20, .version = 2, .script = &one}},
      .requests = 60,
      .events_per_request = 3,

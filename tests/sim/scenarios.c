@@ -185,7 +185,7 @@ const struct scenario scenarios[] = {
     {.name = "many_steps", .functions = ONE_FUNCTION(2, 0, &many), .requests = 15, .events_per_request = 2, .faults = FAULTS_USUAL},
     {.name = "very_many_steps",
      .functions = ONE_FUNCTION(2, 0, &very_many),
-     .requests = 2,
+     .requests = 4,
      .events_per_request = 1,
      .faults = FAULTS_USUAL | FAULT_CANCEL,
      .crash_factor = 10},

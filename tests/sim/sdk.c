@@ -255,20 +255,21 @@ static struct sg_message *message_copy(const struct sg_message *message)
     return copy;
 }
 
-static void answer_post(struct world *world, const struct exec *exec, struct sg_message *message)
+/* `delay` in ticks, at most. */
+static void answer_post(struct world *world, const struct exec *exec, struct sg_message *message, uint64_t delay)
 {
     const struct sg_answer *answer = &message->as.answer.answer;
     int64_t delay_ms = backoff_ms(world, exec->call->attempt);
     if (answer->retry_after_ms > 0 && answer->retry_after_ms < delay_ms)
         delay_ms = answer->retry_after_ms;
     oracle_may_fail(&world->oracle, exec->call, world->now_ms + delay_ms);
-    world_post(world, message, -1, (int64_t)world_below(world, 16));
+    world_post(world, message, -1, (int64_t)world_below(world, delay));
 }
 
 /* The caller gives up waiting; the SDK may not have noticed anything. */
 static void answer_timed_out(struct world *world, struct exec *exec)
 {
-    answer_post(world, exec, answer_error(exec, "Unable to reach SDK URL", false));
+    answer_post(world, exec, answer_error(exec, "Unable to reach SDK URL", false), 16);
     exec->is_orphan = true;
 }
 
@@ -324,11 +325,11 @@ static void exec_answer(struct world *world, struct exec *exec, struct sg_messag
         return;
     } else if (world_fault(world, FAULT_GARBAGE)) {
         sg_message_free(message);
-        answer_post(world, exec, answer_garbage(world, exec));
+        answer_post(world, exec, answer_garbage(world, exec), 16);
     } else {
         if (world_fault(world, FAULT_TWICE))
-            answer_post(world, exec, message_copy(message));
-        answer_post(world, exec, message);
+            answer_post(world, exec, message_copy(message), world_chance(world, 5000) ? 16 : 2000);
+        answer_post(world, exec, message, 16);
     }
     exec_free(world, exec);
 }

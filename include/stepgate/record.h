@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-#define SG_SCHEMA_VERSION 1
+#define SG_SCHEMA_VERSION 2
 
 enum sg_kind {
 #define SG_KIND(NAME, table, life, key_columns) SG_KIND_##NAME,

@@ -28,7 +28,7 @@
 #define APPLICATION_ID 0x73747067
 
 const struct sg_sqlite_migration sg_sqlite_migrations[] = {
-    {0, NULL}, /* version 1 is the first */
+    {0, NULL}, /* version 1 was the first; version 2 only has more tables and columns */
 };
 
 static enum sg_status create(sqlite3 *db, struct sg_error *error);

@@ -276,11 +276,31 @@ Test(store_schema, older_database_is_copied_aside_and_migrated)
     fixture_close(&f);
 }
 
+Test(store_schema, database_of_version_1_is_migrated)
+{
+    struct fixture f;
+    char path[512];
+    fixture_open_sqlite(&f);
+    COMMIT(&f, setting(SG_WRITE_PUT, "a", "1"));
+    close_store(&f);
+    alter(f.directory, "UPDATE meta SET int_value = 1 WHERE name = 'schema_version'");
+
+    fixture_reopen(&f);
+
+    assert_text(scan(&f, SG_KIND_SETTING), "a:1 ");
+    assert_text(scan(&f, SG_KIND_META), "schema_version:2:- ");
+    snprintf(path, sizeof(path), SG_SQLITE_BACKUP_FORMAT, f.directory, 1LL);
+    cr_assert(eq(int, access(path, R_OK), 0));
+    fixture_close(&f);
+}
+
 Test(store_schema, steps_of_a_migration_see_the_new_columns_and_run_once)
 {
     struct fixture f;
-    static const struct sg_sqlite_migration steps[] = {
-        {-1, "this is for another version"}, {0, "UPDATE setting SET value = name || ' moved'"}, {1, "nor this"}, {0, NULL}};
+    static const struct sg_sqlite_migration steps[] = {{-1, "this is for another version"},
+                                                       {0, "UPDATE setting SET value = name || ' moved'"},
+                                                       {SG_SCHEMA_VERSION, "nor this"},
+                                                       {0, NULL}};
     fixture_open_sqlite(&f);
     close_store(&f);
     make_older(f.directory);

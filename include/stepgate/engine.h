@@ -53,11 +53,12 @@ const char *sg_step_status_name(enum sg_step_status status);
 /* step.flags: the first two replace the reference's set of job ids (reference/02 §3.3). */
 enum sg_step_flag { SG_STEP_IS_PLANNED = 1, SG_STEP_IS_CONTINUED = 2, SG_STEP_HAS_MEMO = 4 };
 
-enum sg_job_kind { SG_JOB_CALL = 1, SG_JOB_SLEEP = 2 };
+/* SG_JOB_TIMEOUT: of the run; it ends the run and does not move it. 3 and 5 are taken. */
+enum sg_job_kind { SG_JOB_CALL = 1, SG_JOB_SLEEP = 2, SG_JOB_TIMEOUT = 4 };
 enum sg_job_flag {
     SG_JOB_IS_RACE = 1,    /* parallelMode race: a discovery follows every completion */
     SG_JOB_IS_GROUPED = 2, /* belongs to a coalesced group (group_key) */
-    SG_JOB_IS_START = 4,   /* the first call of its run */
+    SG_JOB_IS_START = 4,   /* the first call of its run; the timeout of its start, not of its end */
     SG_JOB_IS_AWAKE = 8    /* a sleep whose memo is written and whose discovery is this very job */
 };
 enum sg_cursor_kind { SG_CURSOR_EVENT = 1, SG_CURSOR_ANSWER = 2, SG_CURSOR_CLEAR = 3 };

@@ -350,7 +350,7 @@ void sg_apply_end(struct sg_turn *turn, struct sg_apply *apply)
     }
     if (apply->last != NULL)
         sg_group_continue(turn, run, apply->last, apply->last_is_race, apply->last_is_fresh);
-    if (run->jobs_last == job && job->next == job) {
+    if (sg_job_is_alone(run)) {
         /*
          * Nothing follows from this answer and nothing else would move the run: ask again, a bounded number of times (reference/02 §7.1). An
          * SDK answers `[]` only while other branches are open.

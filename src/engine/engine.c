@@ -349,7 +349,7 @@ static void runs_settle(struct sg_turn *turn)
                 sg_job_silence(engine, job);
             if (!sg_cursor_holds(engine, run))
                 sg_cursor_clear_add(turn, run);
-        } else if (run->jobs_last == NULL) {
+        } else if (!sg_job_moves(run)) {
             engine->damaged++;
             sg_cursor_answer_drop(turn, run);
             sg_run_fail(turn, run, "StorageError", "nothing would move this run", "The store holds no job for this run; it cannot go on.");

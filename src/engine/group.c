@@ -80,12 +80,6 @@ void sg_group_mark(struct sg_run *run, struct sg_step *step, bool is_race)
     sg_step_touch(run, step);
 }
 
-/* Whether the job being handled is the only thing that can move the run. Then it must lead on, whatever seems to be pending. */
-static bool is_alone(const struct sg_run *run)
-{
-    return run->jobs_last != NULL && run->jobs_last->next == run->jobs_last;
-}
-
 /* A discovery is being enqueued: if nothing is pending, it is that of the present group. */
 static void group_done(struct sg_run *run)
 {
@@ -100,7 +94,7 @@ void sg_group_continue(struct sg_turn *turn, struct sg_run *run, struct sg_step 
     SG_CHECK(step, SG_STEP_MAGIC);
     if ((step->flags & SG_STEP_IS_CONTINUED) != 0)
         return;
-    if (run->pending_count > 0 && !is_race && !is_alone(run))
+    if (run->pending_count > 0 && !is_race && !sg_job_is_alone(run))
         return;
     if ((step->flags & SG_STEP_IS_GROUPED) != 0 && !is_race) {
         /*
@@ -131,7 +125,7 @@ bool sg_group_sleep_ended(struct sg_turn *turn, struct sg_job *job)
     struct sg_step *step = sg_step_find(run, sg_job_target(job, &room));
     if (step != NULL) {
         sg_step_memoize(turn, run, step, SG_STEP_COMPLETED, SG_STR("null"));
-        if (run->pending_count > 0 && (job->flags & SG_JOB_IS_RACE) == 0 && !is_alone(run)) {
+        if (run->pending_count > 0 && (job->flags & SG_JOB_IS_RACE) == 0 && !sg_job_is_alone(run)) {
             sg_job_remove(turn, job);
             return false;
         }
@@ -165,7 +159,7 @@ bool sg_group_target_known(struct sg_turn *turn, struct sg_job *job)
     if (step == NULL || (step->flags & SG_STEP_HAS_MEMO) == 0)
         return false;
     sg_group_continue(turn, run, step, (job->flags & SG_JOB_IS_RACE) != 0, false);
-    if (is_alone(run)) /* what followed has come to nothing: ask once more */
+    if (sg_job_is_alone(run)) /* what followed has come to nothing: ask once more */
         sg_job_add(turn, run, &(struct sg_job_spec){.kind = SG_JOB_CALL, .cause = step->id, .due_at_ms = turn->now_ms});
     sg_job_remove(turn, job);
     return true;

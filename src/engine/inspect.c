@@ -76,7 +76,7 @@ static bool run_check(const struct sg_engine *engine, const struct sg_run *run, 
         run_calls += job->is_started;
     }
     *calls += run_calls;
-    if (run->jobs_last == NULL && !sg_cursor_holds(engine, run))
+    if (!sg_job_moves(run) && !sg_cursor_holds(engine, run))
         return sg_error_set(error, SG_CONFLICT, "nothing will move run %s", id) == SG_OK; /* invariant 5 */
     if (run_calls != run->calls)
         return sg_error_set(error, SG_CONFLICT, "run %s counts %d calls, its jobs %lld", id, run->calls, (long long)run_calls) == SG_OK;

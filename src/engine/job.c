@@ -412,7 +412,8 @@ enum sg_status sg_job_restore(struct sg_engine *engine, struct sg_run *run, cons
     struct sg_str cause = values[SG_JOB_CAUSE].bytes;
     struct sg_str target = values[SG_JOB_TARGET].bytes;
     int64_t kind = values[SG_JOB_KIND].number;
-    if (cause.len > SG_LIMIT_STEP_ID_BYTES || target.len > SG_LIMIT_STEP_ID_BYTES || (kind != SG_JOB_CALL && kind != SG_JOB_SLEEP))
+    if (cause.len > SG_LIMIT_STEP_ID_BYTES || target.len > SG_LIMIT_STEP_ID_BYTES ||
+        (kind != SG_JOB_CALL && kind != SG_JOB_SLEEP && kind != SG_JOB_TIMEOUT))
         return SG_NOT_FOUND;
     struct sg_job *job = job_create(engine, cause, target);
     if (job == NULL)
@@ -447,6 +448,30 @@ struct sg_job *sg_job_find(const struct sg_run *run, int64_t id)
         if (sg_job_id(job) == id)
             return job;
     return NULL;
+}
+
+/* A timeout ends its run; everything else makes it go on. */
+static bool is_moving(const struct sg_job *job)
+{
+    return job->kind != SG_JOB_TIMEOUT;
+}
+
+static bool has_moving(const struct sg_run *run, int wanted)
+{
+    int count = 0;
+    for (const struct sg_job *job = sg_job_first(run); job != NULL && count < wanted; job = sg_job_next(run, job))
+        count += is_moving(job);
+    return count == wanted;
+}
+
+bool sg_job_moves(const struct sg_run *run)
+{
+    return has_moving(run, 1);
+}
+
+bool sg_job_is_alone(const struct sg_run *run)
+{
+    return has_moving(run, 1) && !has_moving(run, 2);
 }
 
 int sg_job_attempts_max(const struct sg_job *job)

@@ -45,6 +45,10 @@ struct sg_str sg_job_target(const struct sg_job *job, struct sg_job_text *room);
 
 /* The run's job with this id, or NULL. */
 struct sg_job *sg_job_find(const struct sg_run *run, int64_t id);
+/* Whether the run has a job that would move it on. What only watches over it (a timeout, which would end it) does not. */
+bool sg_job_moves(const struct sg_run *run);
+/* Whether it has exactly one such: the one that is being handled, which must then lead on, or nothing will. */
+bool sg_job_is_alone(const struct sg_run *run);
 /* Attempts that the job's function allows. */
 int sg_job_attempts_max(const struct sg_job *job);
 /* Back-off after the failed attempt number `attempt`, from 0 (reference/02 §5.3). */

@@ -44,11 +44,11 @@ static enum sg_status probe_prepare(struct probe *probe, const char *path, const
 }
 
 /* One path on all ports that are left. */
-static enum sg_status sweep(struct sg_fetcher *fetcher, struct probe *probes, size_t count, const char *path,
+static enum sg_status sweep(struct sg_exchanger *exchanger, struct probe *probes, size_t count, const char *path,
                             const struct sg_discovery_options *options, void (*found)(void *, struct sg_str, bool), void *context)
 {
-    struct sg_fetch *fetches = sg_calloc(count + 1, sizeof(*fetches));
-    if (fetches == NULL)
+    struct sg_exchange *exchanges = sg_calloc(count + 1, sizeof(*exchanges));
+    if (exchanges == NULL)
         return SG_NO_MEMORY;
     size_t asked = 0;
     enum sg_status status = SG_OK;
@@ -56,23 +56,23 @@ static enum sg_status sweep(struct sg_fetcher *fetcher, struct probe *probes, si
         if (probes[i].is_out)
             continue;
         status = probe_prepare(&probes[i], path, options);
-        fetches[asked++].http = &probes[i].http;
+        exchanges[asked++].http = &probes[i].http;
     }
     if (status == SG_OK)
-        sg_fetcher_run(fetcher, fetches, asked);
+        sg_exchanger_run(exchanger, exchanges, asked);
     for (size_t i = 0; i < asked && status == SG_OK; i++) {
-        struct probe *probe = SG_CONTAINER_OF(fetches[i].http, struct probe, http);
+        struct probe *probe = SG_CONTAINER_OF(exchanges[i].http, struct probe, http);
         bool is_sdk = probe->http.headers.values[SG_HEADER_SDK].len > 0;
         bool is_closed = !is_sdk && probe->http.headers.values[SG_HEADER_SDK_HANDLED].len > 0;
         if (probe->http.has_status && (is_sdk || is_closed))
             found(context, sg_buf_str(&probe->http.url), is_closed);
         probe->is_out = !probe->http.has_status || is_sdk || is_closed;
     }
-    sg_free(fetches);
+    sg_free(exchanges);
     return status;
 }
 
-enum sg_status sg_discovery_run(struct sg_fetcher *fetcher, const struct sg_discovery_options *options,
+enum sg_status sg_discovery_run(struct sg_exchanger *exchanger, const struct sg_discovery_options *options,
                                 void (*found)(void *context, struct sg_str url, bool is_closed), void *context)
 {
     const int *ports = options->ports != NULL ? options->ports : usual_ports;
@@ -95,7 +95,7 @@ enum sg_status sg_discovery_run(struct sg_fetcher *fetcher, const struct sg_disc
         probes[count++].port = port;
     }
     for (size_t i = 0; i < SG_ARRAY_LEN(usual_paths) && status == SG_OK; i++)
-        status = sweep(fetcher, probes, count, usual_paths[i], options, found, context);
+        status = sweep(exchanger, probes, count, usual_paths[i], options, found, context);
     for (size_t i = 0; i < count; i++)
         sg_http_free(&probes[i].http);
     sg_free(probes);

@@ -4,7 +4,7 @@
 
 #include <stepgate/crypto.h>
 
-#include "sdk/fetch.h"
+#include "sdk/exchange.h"
 
 struct sg_discovery_options {
     const int *ports; /* NULL: the usual ones */
@@ -20,7 +20,7 @@ struct sg_discovery_options {
  * says that an SDK is there and will not talk to us: it is in production mode. Blocks for two seconds at most for each of the
  * four paths. SG_OK or SG_NO_MEMORY.
  */
-enum sg_status sg_discovery_run(struct sg_fetcher *fetcher, const struct sg_discovery_options *options,
+enum sg_status sg_discovery_run(struct sg_exchanger *exchanger, const struct sg_discovery_options *options,
                                 void (*found)(void *context, struct sg_str url, bool is_closed), void *context);
 
 #endif

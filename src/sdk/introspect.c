@@ -14,7 +14,7 @@
 #include <stepgate/json.h>
 
 #include "base/duration.h"
-#include "sdk/fetch.h"
+#include "sdk/exchange.h"
 
 #define INTROSPECT_TIMEOUT_MS 5000
 #define INTROSPECT_RESPONSE_BYTES (1024 * 1024)
@@ -123,21 +123,21 @@ enum sg_status sg_introspect(struct sg_str url, const struct sg_introspect_optio
     enum sg_status status = sg_http_global_init(error);
     if (status != SG_OK)
         return status;
-    struct sg_fetcher fetcher;
+    struct sg_exchanger exchanger;
     struct sg_http http;
-    if (sg_fetcher_init(&fetcher) != SG_OK)
+    if (sg_exchanger_init(&exchanger) != SG_OK)
         return sg_error_set(error, SG_NO_MEMORY, "out of memory");
     status = sg_http_init(&http, INTROSPECT_RESPONSE_BYTES);
     if (status == SG_OK) {
         status = prepare(&http, url, options);
         if (status == SG_OK) {
-            struct sg_fetch fetch = {.http = &http};
-            sg_fetcher_run(&fetcher, &fetch, 1);
-            status = conclude(&http, fetch.code, options, arena, out);
+            struct sg_exchange exchange = {.http = &http};
+            sg_exchanger_run(&exchanger, &exchange, 1);
+            status = conclude(&http, exchange.code, options, arena, out);
         }
         sg_http_free(&http);
     }
-    sg_fetcher_free(&fetcher);
+    sg_exchanger_free(&exchanger);
     if (status != SG_OK)
         return sg_error_set(error, status, "the app could not be asked: %s", sg_status_text(status));
     return SG_OK;

@@ -20,7 +20,7 @@ src_sdk_libsdk_la_SOURCES = \
 	src/sdk/call.c src/sdk/call.h \
 	src/sdk/caller.c src/sdk/caller.h \
 	src/sdk/discovery.c src/sdk/discovery.h \
-	src/sdk/fetch.c src/sdk/fetch.h \
+	src/sdk/exchange.c src/sdk/exchange.h \
 	src/sdk/http.c src/sdk/http.h \
 	src/sdk/introspect.c src/sdk/introspect.h \
 	src/sdk/place.c src/sdk/place.h \

@@ -52,7 +52,7 @@ struct sg_sync {
     bool polls;
     bool discovers; /* until there is an app */
     int64_t poll_interval_ms;
-    struct sg_fetcher fetcher;
+    struct sg_exchanger exchanger;
 
     pthread_t thread;
     bool is_running;
@@ -154,7 +154,7 @@ enum sg_status sg_sync_create(const struct sg_sync_options *options, struct sg_s
     pthread_cond_init(&sync->changed, &attributes);
     pthread_condattr_destroy(&attributes);
 
-    status = sg_fetcher_init(&sync->fetcher);
+    status = sg_exchanger_init(&sync->exchanger);
     if (status == SG_OK)
         status = copy_options(sync, options);
     if (status != SG_OK)
@@ -182,7 +182,7 @@ void sg_sync_free(struct sg_sync *sync)
     SG_CHECK(sync, SYNC_MAGIC);
     if (sync->is_running) {
         atomic_store(&sync->is_stopped, true);
-        sg_fetcher_stop(&sync->fetcher);
+        sg_exchanger_stop(&sync->exchanger);
         sg_sync_wake(sync);
         pthread_join(sync->thread, NULL);
     }
@@ -190,7 +190,7 @@ void sg_sync_free(struct sg_sync *sync)
         place_remove(sync, SG_CONTAINER_OF(sync->places.first, struct sg_place, in_sync));
     if (sync->reader != NULL)
         sg_store_reader_close(sync->reader);
-    sg_fetcher_free(&sync->fetcher);
+    sg_exchanger_free(&sync->exchanger);
     sg_buf_free(&sync->server_kind);
     sg_buf_free(&sync->base_url);
     sg_signing_key_wipe(&sync->key);
@@ -515,7 +515,7 @@ static bool has_registered(struct sg_sync *sync, const struct sg_put *put, CURLc
 /* Sends the PUTs that are marked with `is_in_band`'s kind of request and judges their answers. */
 static void exchange(struct sg_sync *sync, struct sg_put **puts, size_t count, bool is_in_band)
 {
-    struct sg_fetch fetches[PUTS_AT_ONCE];
+    struct sg_exchange exchanges[PUTS_AT_ONCE];
     size_t sent = 0;
     struct sg_put *asked[PUTS_AT_ONCE];
     for (size_t i = 0; i < count; i++) {
@@ -525,12 +525,12 @@ static void exchange(struct sg_sync *sync, struct sg_put **puts, size_t count, b
             continue;
         }
         asked[sent] = puts[i];
-        fetches[sent++].http = &puts[i]->http;
+        exchanges[sent++].http = &puts[i]->http;
     }
-    sg_fetcher_run(&sync->fetcher, fetches, sent);
+    sg_exchanger_run(&sync->exchanger, exchanges, sent);
     for (size_t i = 0; i < sent; i++) {
-        bool is_registered = has_registered(sync, asked[i], fetches[i].code);
-        if (!sg_put_conclude(asked[i], &sync->context, fetches[i].code, is_registered))
+        bool is_registered = has_registered(sync, asked[i], exchanges[i].code);
+        if (!sg_put_conclude(asked[i], &sync->context, exchanges[i].code, is_registered))
             asked[i]->verdict = (struct sg_verdict){SG_PUT_FAILED, "no_memory", SG_STR("out of memory")};
     }
 }
@@ -658,7 +658,7 @@ static void round_go(struct sg_sync *sync, bool is_poll)
     if (!discovers || atomic_load(&sync->is_stopped))
         return;
     forget_discovered(sync);
-    if (sg_discovery_run(&sync->fetcher, &sync->discovery, on_found, sync) != SG_OK)
+    if (sg_discovery_run(&sync->exchanger, &sync->discovery, on_found, sync) != SG_OK)
         sg_log(SG_LOG_WARN, "no memory to look for apps");
     sync_due(sync, false);
 }

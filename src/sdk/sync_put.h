@@ -2,7 +2,7 @@
 #ifndef STEPGATE_SDK_SYNC_PUT_H
 #define STEPGATE_SDK_SYNC_PUT_H
 
-#include "sdk/fetch.h"
+#include "sdk/exchange.h"
 #include "sdk/judge.h"
 #include "sdk/place.h"
 

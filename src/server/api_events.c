@@ -29,9 +29,9 @@ static void append_event(struct sg_buf *out, struct sg_id internal_id, int64_t r
     struct sg_str user = sg_json_get(body, SG_STR("user"));
     struct sg_str v = sg_json_get(body, SG_STR("v"));
 
-    sg_buf_append(out, SG_STR("{\"account_id\":\"" SG_ACCOUNT_ID "\","));
+    sg_buf_append(out, SG_STR("{\"account_id\":\"" SG_UNTOLD_ID "\","));
     sg_json_member_raw(out, "data", sg_json_get(body, SG_STR("data")));
-    sg_buf_append(out, SG_STR(",\"environment_id\":\"" SG_ENVIRONMENT_ID "\","));
+    sg_buf_append(out, SG_STR(",\"environment_id\":\"" SG_UNTOLD_ID "\","));
     sg_json_member_raw(out, "id", sg_json_get(body, SG_STR("id")));
     sg_buf_byte(out, ',');
     sg_json_member_ulid(out, "internal_id", internal_id);
@@ -287,7 +287,7 @@ static enum sg_status visit_run(void *context, const struct sg_record *record)
     struct run_list *list = context;
 
     sg_buf_append(list->out, list->shown > 0 ? SG_STR(",{") : SG_STR("{"));
-    sg_run_json(list->out, record);
+    sg_run_json_of_event(list->out, record);
     sg_buf_byte(list->out, '}');
     list->shown++;
     return list->out->is_failed ? SG_NO_MEMORY : SG_OK;

@@ -43,7 +43,7 @@ void sg_run_json_output(struct sg_buf *out, const struct sg_record *record)
     }
 }
 
-void sg_run_json(struct sg_buf *out, const struct sg_record *record)
+static void append_run(struct sg_buf *out, const struct sg_record *record, const char *environment, int64_t version)
 {
     const struct sg_value *values = record->values;
     const struct sg_value *started_at = values[SG_RUN_STARTED_AT].is_null ? &values[SG_RUN_CREATED_AT] : &values[SG_RUN_STARTED_AT];
@@ -52,12 +52,14 @@ void sg_run_json(struct sg_buf *out, const struct sg_record *record)
         sg_json_member_time(out, "ended_at", values[SG_RUN_ENDED_AT].number);
     else
         sg_json_member_raw(out, "ended_at", SG_STR_NULL);
-    sg_buf_append(out, SG_STR(",\"environment_id\":\"" SG_ENVIRONMENT_ID "\","));
+    sg_buf_byte(out, ',');
+    sg_json_member_str(out, "environment_id", sg_str_from(environment));
+    sg_buf_byte(out, ',');
     sg_json_member_ulid(out, "event_id", sg_value_get_id(&values[SG_RUN_EVENT_ID]));
     sg_buf_byte(out, ',');
     sg_json_member_uuid(out, "function_id", sg_value_get_id(&values[SG_RUN_FUNCTION_ID]));
     sg_buf_byte(out, ',');
-    sg_json_member_int(out, "function_version", values[SG_RUN_FUNCTION_VERSION].number);
+    sg_json_member_int(out, "function_version", version);
     sg_buf_byte(out, ',');
     if (sg_run_is_ended(record)) {
         sg_buf_append(out, SG_STR("\"output\":"));
@@ -69,6 +71,16 @@ void sg_run_json(struct sg_buf *out, const struct sg_record *record)
     sg_json_member_time(out, "run_started_at", started_at->number);
     sg_buf_byte(out, ',');
     sg_json_member_str(out, "status", sg_str_from(sg_run_status_name((enum sg_run_status)values[SG_RUN_STATUS].number)));
+}
+
+void sg_run_json(struct sg_buf *out, const struct sg_record *record)
+{
+    append_run(out, record, SG_ENVIRONMENT_ID, record->values[SG_RUN_FUNCTION_VERSION].number);
+}
+
+void sg_run_json_of_event(struct sg_buf *out, const struct sg_record *record)
+{
+    append_run(out, record, SG_UNTOLD_ID, 0);
 }
 
 /* ---- finding one ---- */

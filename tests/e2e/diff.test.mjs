@@ -11,7 +11,7 @@ import { freePort } from "./lib/util.mjs";
 
 const here = fileURLToPath(new URL("diff/", import.meta.url));
 const keys = { signingKey: "0123456789abcdef".repeat(4), eventKey: "diff-events" };
-const groups = process.env.DIFF_GROUPS ?? "basics,data,errors,steps,time,lifecycle,checkpoint";
+const groups = process.env.DIFF_GROUPS ?? "basics,data,errors,steps,time,lifecycle,checkpoint,events,api-dev,api-events,api-register-bad,api-send-*";
 
 async function run(program, args) {
   const child = spawn(process.execPath, [path.join(here, program), ...args], { env: cleanEnvironment(), stdio: ["ignore", "pipe", "pipe"] });

@@ -206,8 +206,8 @@ Test(v1_events, one_event_is_shown_whole)
     cr_expect(eq(int, answer.status, 200));
     cr_expect(
         answer_has(&answer,
-                   "{\"data\":{\"account_id\":\"00000000-0000-4000-a000-000000000000\",\"data\":{\"n\":1},"
-                   "\"environment_id\":\"00000000-0000-4000-b000-000000000000\",\"id\":\"x\",\"internal_id\":\"" EVENT_ID "\","
+                   "{\"data\":{\"account_id\":\"00000000-0000-0000-0000-000000000000\",\"data\":{\"n\":1},"
+                   "\"environment_id\":\"00000000-0000-0000-0000-000000000000\",\"id\":\"x\",\"internal_id\":\"" EVENT_ID "\","
                    "\"name\":\"a/b\",\"received_at\":\"2026-01-02T03:04:05.001Z\",\"source\":\"\",\"source_id\":null,\"ts\":1767323045000,"
                    "\"user\":{\"id\":\"u\"},\"v\":\"2\"},\"metadata\":{"),
         "%s", answer.body);

@@ -1,13 +1,8 @@
 // The functions under test, written once for both SDKs and both runtimes.
 //
-// Every event carries `witness` (where a step says that it runs, see lib/witness.mjs) and `key` (which test it belongs to).
-// A step that must fail at first asks the witness how often it has run: an app that was killed remembers nothing itself.
-
-async function say(event, name) {
-  const { witness, key } = event.data;
-  const response = await fetch(`${witness}/${encodeURIComponent(`${key}/${name}`)}`, { method: "POST", body: "" });
-  return (await response.json()).count;
-}
+// A step says to the witness that it runs (say.mjs), and one that must fail at first asks it how often it has run.
+import { makeApplications } from "./applications.mjs";
+import { say } from "./say.mjs";
 
 // What JSON can say, and what JavaScript has besides and must lose on the way.
 export const values = {
@@ -27,7 +22,8 @@ export const values = {
   lookalike: { data: { error: "no", input: [1] }, type: "data" },
 };
 
-export function makeFunctions({ major, client, NonRetriableError, RetryAfterError }) {
+export function makeFunctions(tools) {
+  const { major, client, NonRetriableError, RetryAfterError } = tools;
   const on = (event, options, handler) =>
     major === 3 ? client.createFunction(options, { event }, handler) : client.createFunction({ ...options, triggers: [{ event }] }, handler);
 
@@ -165,6 +161,8 @@ export function makeFunctions({ major, client, NonRetriableError, RetryAfterErro
 
     on("e2e/ping", { id: "ping" }, async () => "pong"),
     on("e2e/echo", { id: "echo" }, async ({ event, step }) => step.run("echo", () => event.data.value)),
+
+    ...makeApplications(tools),
   ];
 }
 

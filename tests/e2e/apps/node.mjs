@@ -3,13 +3,13 @@ import { createServer } from "node:http";
 import { appId, clientOptions, makeFunctions, makeStreamedFunctions, streamedAppId } from "./functions.mjs";
 
 const major = Number(process.env.SDK_MAJOR);
-const { Inngest, NonRetriableError, RetryAfterError } = await import(`inngest${major}`);
+const { fetch: stepFetch, Inngest, NonRetriableError, RetryAfterError } = await import(`inngest${major}`);
 const { serve } = await import(`inngest${major}/node`);
 
 const options = clientOptions(process.env);
 const client = new Inngest({ id: appId, ...options });
 const streamedClient = new Inngest({ id: streamedAppId, ...options });
-const served = serve({ client, functions: makeFunctions({ major, client, NonRetriableError, RetryAfterError }) });
+const served = serve({ client, functions: makeFunctions({ major, client, NonRetriableError, RetryAfterError, stepFetch }) });
 const streamed = serve({
   client: streamedClient,
   functions: makeStreamedFunctions({ major, client: streamedClient }),

@@ -1,11 +1,11 @@
 // The functions in a Worker. worker3.mjs and worker4.mjs bring the SDK.
 import { appId, clientOptions, makeFunctions, makeStreamedFunctions, streamedAppId } from "./functions.mjs";
 
-export function makeWorker({ major, Inngest, NonRetriableError, RetryAfterError, serve }) {
+export function makeWorker({ major, Inngest, NonRetriableError, RetryAfterError, stepFetch, serve }) {
   const options = clientOptions(process.env);
   const client = new Inngest({ id: appId, ...options });
   const streamedClient = new Inngest({ id: streamedAppId, ...options });
-  const served = serve({ client, functions: makeFunctions({ major, client, NonRetriableError, RetryAfterError }) });
+  const served = serve({ client, functions: makeFunctions({ major, client, NonRetriableError, RetryAfterError, stepFetch }) });
   const streamed = serve({
     client: streamedClient,
     functions: makeStreamedFunctions({ major, client: streamedClient }),

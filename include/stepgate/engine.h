@@ -53,13 +53,29 @@ const char *sg_step_status_name(enum sg_step_status status);
 /* step.flags: the first two replace the reference's set of job ids (reference/02 §3.3). */
 enum sg_step_flag { SG_STEP_IS_PLANNED = 1, SG_STEP_IS_CONTINUED = 2, SG_STEP_HAS_MEMO = 4 };
 
-/* SG_JOB_TIMEOUT: of the run; it ends the run and does not move it. 3 and 5 are taken. */
-enum sg_job_kind { SG_JOB_CALL = 1, SG_JOB_SLEEP = 2, SG_JOB_TIMEOUT = 4 };
+/*
+ * SG_JOB_WAIT: the timeout of a pause, and its wake once the pause is answered. SG_JOB_TIMEOUT: of the run; it ends the run and does not move it. 5 is
+ * taken.
+ */
+enum sg_job_kind { SG_JOB_CALL = 1, SG_JOB_SLEEP = 2, SG_JOB_WAIT = 3, SG_JOB_TIMEOUT = 4 };
 enum sg_job_flag {
     SG_JOB_IS_RACE = 1,    /* parallelMode race: a discovery follows every completion */
     SG_JOB_IS_GROUPED = 2, /* belongs to a coalesced group (group_key) */
     SG_JOB_IS_START = 4,   /* the first call of its run; the timeout of its start, not of its end */
     SG_JOB_IS_AWAKE = 8    /* a sleep whose memo is written and whose discovery is this very job */
+};
+enum sg_pause_kind {
+    SG_PAUSE_EVENT = 1,  /* waitForEvent */
+    SG_PAUSE_INVOKE = 2, /* step.invoke: answered by the end of the invoked run */
+    SG_PAUSE_SIGNAL = 3, /* waitForSignal */
+    SG_PAUSE_CANCEL = 4  /* cancelOn: belongs to the run, not to a step */
+};
+enum sg_pause_flag {
+    SG_PAUSE_IS_ANSWERED = 1,    /* `position` is that of the event, unless it has a value */
+    SG_PAUSE_HAS_VALUE = 2,      /* the memo is in `value` */
+    SG_PAUSE_IS_FAILURE = 4,     /* and is an error */
+    SG_PAUSE_IS_REPLACED = 8,    /* another wait has taken its signal over */
+    SG_PAUSE_IS_UNMATCHABLE = 16 /* its expression is false whatever comes */
 };
 enum sg_cursor_kind { SG_CURSOR_EVENT = 1, SG_CURSOR_ANSWER = 2, SG_CURSOR_CLEAR = 3 };
 
@@ -160,6 +176,7 @@ enum sg_message_kind {
     SG_MESSAGE_LOADED_RUN,
     SG_MESSAGE_LOADED_EVENT,
     SG_MESSAGE_EXPLAIN, /* why is this run not moving? reply.text is JSON */
+    SG_MESSAGE_SIGNAL,  /* reply.id is the run that waited for it */
     SG_MESSAGE_KIND_COUNT
 };
 
@@ -196,6 +213,7 @@ struct sg_message {
             int64_t job_id;
             int32_t generation;
             struct sg_answer answer;
+            int64_t position; /* the engine's: of the log when it came, once it has been set aside; 0: it has not */
         } answer;
         struct {
             struct sg_id run_id;
@@ -212,6 +230,10 @@ struct sg_message {
             struct sg_id run_id;
         } explain;
         struct {
+            struct sg_str name;
+            struct sg_str data; /* canonical JSON */
+        } signal;
+        struct {
             struct sg_str url;
             struct sg_str name;
         } remove_app;
@@ -223,6 +245,8 @@ struct sg_message {
         } loaded_run;
         struct {
             int64_t position;
+            struct sg_id run_id; /* as the effect had them */
+            int64_t job_id;
             enum sg_status status;
             struct sg_str body; /* the whole event, also for lifecycle events */
             struct sg_id internal_id;
@@ -302,7 +326,8 @@ struct sg_effect {
     struct sg_reply reply;    /* REPLY */
     struct sg_call *call;     /* CALL: owned by whoever lets the effect out */
     struct sg_id run_id;      /* LOAD_RUN: answer with SG_MESSAGE_LOADED_RUN (all rows of `step` of that run) */
-    int64_t position;         /* LOAD_EVENT: answer with SG_MESSAGE_LOADED_EVENT */
+    int64_t position;         /* LOAD_EVENT: answer with SG_MESSAGE_LOADED_EVENT, which also carries run_id and job_id */
+    int64_t job_id;           /* LOAD_EVENT for a run: the wait that it answers; 0: it is the run's trigger */
 };
 
 /*
@@ -344,7 +369,7 @@ void sg_engine_free(struct sg_engine *engine);
 /* The kinds that start-up scans, in this order. */
 #define SG_ENGINE_RESTORED_KINDS                                                                                                           \
     {                                                                                                                                      \
-        SG_KIND_SETTING, SG_KIND_APP, SG_KIND_FUNCTION, SG_KIND_RUN_LIVE, SG_KIND_JOB, SG_KIND_CURSOR, SG_KIND_ANSWER                      \
+        SG_KIND_SETTING, SG_KIND_APP, SG_KIND_FUNCTION, SG_KIND_RUN_LIVE, SG_KIND_JOB, SG_KIND_PAUSE, SG_KIND_CURSOR, SG_KIND_ANSWER       \
     }
 /*
  * Takes one record of such a kind. Records that make no sense (a job without its run) are counted and deleted at sg_engine_restored.
@@ -374,6 +399,7 @@ struct sg_engine_stats {
     int64_t jobs;     /* waiting for their time */
     int64_t calls;    /* in flight */
     int64_t hydrated; /* runs held with their steps */
+    int64_t pauses;   /* waits and cancelOn entries */
     int64_t apps;
     int64_t functions;
     int64_t cursors;

@@ -2,15 +2,19 @@
 #ifndef STEPGATE_LIMITS_H
 #define STEPGATE_LIMITS_H
 
-#define SG_LIMIT_EVENT_BYTES (3 * 1024 * 1024)        /* one event (reference/03 §0.8); --max-event-bytes */
-#define SG_LIMIT_EVENTS_PER_REQUEST 5000              /* reference/03 §0.8 */
-#define SG_LIMIT_EVENT_BODY_BYTES (32 * 1024 * 1024)  /* a whole POST /e/ body: many events share it; --max-body-bytes */
-#define SG_LIMIT_EVENT_NAME_BYTES 512                 /* reference/02 §12 */
-#define SG_LIMIT_EVENT_ID_BYTES 1024                  /* ours: ids are kept as keys */
-#define SG_LIMIT_REGISTRATION_BYTES (4 * 1024 * 1024) /* ours: 4 MiB holds thousands of functions */
-#define SG_LIMIT_FUNCTIONS_PER_APP 5000               /* ours */
-#define SG_LIMIT_TRIGGERS_PER_FUNCTION 10             /* reference/04 §2.4 */
-#define SG_LIMIT_REQUEST_BYTES (4 * 1024 * 1024)      /* a call body; beyond it the SDK fetches state (reference/01 §7.6) */
+#define SG_LIMIT_EVENT_BYTES (3 * 1024 * 1024)           /* one event (reference/03 §0.8); --max-event-bytes */
+#define SG_LIMIT_EVENTS_PER_REQUEST 5000                 /* reference/03 §0.8 */
+#define SG_LIMIT_EVENT_BODY_BYTES (32 * 1024 * 1024)     /* a whole POST /e/ body: many events share it; --max-body-bytes */
+#define SG_LIMIT_EVENT_NAME_BYTES 512                    /* reference/02 §12 */
+#define SG_LIMIT_EVENT_ID_BYTES 1024                     /* ours: ids are kept as keys */
+#define SG_LIMIT_REGISTRATION_BYTES (4 * 1024 * 1024)    /* ours: 4 MiB holds thousands of functions */
+#define SG_LIMIT_FUNCTIONS_PER_APP 5000                  /* ours */
+#define SG_LIMIT_TRIGGERS_PER_FUNCTION 10                /* reference/04 §2.4 */
+#define SG_LIMIT_CANCELS_PER_FUNCTION 5                  /* reference/02 §12 */
+#define SG_LIMIT_CANCEL_ON_MS (365LL * 24 * 3600 * 1000) /* of a cancelOn without a timeout (reference/02 §13.1) */
+#define SG_LIMIT_INVOKE_MS (365LL * 24 * 3600 * 1000)    /* of an invoke or a signal without a timeout (reference/02 §9.2, §9.3) */
+#define SG_LIMIT_SIGNAL_NAME_BYTES 1024                  /* ours: names are kept in memory */
+#define SG_LIMIT_REQUEST_BYTES (4 * 1024 * 1024)         /* a call body; beyond it the SDK fetches state (reference/01 §7.6) */
 #define SG_LIMIT_INLINE_STATE_BYTES (SG_LIMIT_REQUEST_BYTES - 1024)
 #define SG_LIMIT_RESPONSE_BYTES (8 * 1024 * 1024)    /* an SDK's answer, decoded (reference/01 §8.9) */
 #define SG_LIMIT_STEP_OUTPUT_BYTES (4 * 1024 * 1024) /* reference/02 §12 */

@@ -44,7 +44,7 @@ enum sg_kind {
 #undef SG_KIND_END
 
 /* The most columns that a kind may have. */
-#define SG_COLUMNS_MAX 13
+#define SG_COLUMNS_MAX 14
 
 enum sg_column_type { SG_TYPE_INT, SG_TYPE_TEXT, SG_TYPE_BLOB, SG_TYPE_ID };
 enum sg_kind_life { SG_LIFE_LIVE, SG_LIFE_HISTORY, SG_LIFE_LOOKUP };

@@ -21,9 +21,10 @@
 #include "engine/job.h"
 #include "engine/run.h"
 #include "engine/step.h"
+#include "engine/topic.h"
 #include "engine/wait.h"
 
-/* Ops that one turn applies: each writes at most a memo, a step and a job. */
+/* Ops that one turn applies: each writes at most a step, and a memo or a job and a pause. */
 #define OPS_PER_TURN (SG_LIMIT_WRITES_PER_MESSAGE / 3 - 10)
 
 static bool is_plan(enum sg_opcode code)
@@ -111,18 +112,41 @@ static void attempt_record(struct sg_turn *turn, const struct sg_job *job, const
         values[SG_ATTEMPT_ERROR] = sg_value_bytes(error);
 }
 
+/* The answer is set aside: the events that it waits for are kept back, so that its waits see those that come from now on. */
+static void keep_events(struct sg_turn *turn, struct sg_message *message)
+{
+    if (message->as.answer.position != 0)
+        return;
+    message->as.answer.position = turn->engine->next_position;
+    sg_topic_hold(turn, message->as.answer.answer.ops, message->as.answer.answer.op_count);
+}
+
+void sg_answer_let_go(struct sg_engine *engine, struct sg_message *message)
+{
+    if (message->as.answer.position != 0)
+        sg_topic_release(engine, message->as.answer.answer.ops, message->as.answer.answer.op_count);
+    message->as.answer.position = 0;
+}
+
 bool sg_answer_handle(struct sg_turn *turn, struct sg_message *message)
 {
     struct sg_run *run = sg_map_get_id(&turn->engine->runs, message->as.answer.run_id);
     if (run == NULL || (run->flags & SG_RUN_IS_ENDED) != 0)
         return false;
-    if (run->hold != SG_HOLD_NONE || !sg_run_hydrate(turn, run))
+    if (run->hold != SG_HOLD_NONE || !sg_run_hydrate(turn, run)) {
+        keep_events(turn, message);
         return sg_run_set_aside(run, message);
+    }
     struct sg_job *job = sg_job_find(run, message->as.answer.job_id);
     if (job == NULL || !job->is_started || job->generation != message->as.answer.generation)
         return false; /* late: another generation, or nobody, owns this work now */
 
     const struct sg_answer *answer = &message->as.answer.answer;
+    if (run->hot->trigger == NULL && sg_wait_needs_trigger(answer->ops, answer->op_count)) {
+        keep_events(turn, message);
+        sg_run_ask_trigger(turn, run);
+        return sg_run_set_aside_first(run, message);
+    }
     struct sg_id run_id = run->id;
     attempt_record(turn, job, answer);
     if (answer->kind == SG_ANSWER_FINISHED) {
@@ -135,9 +159,9 @@ bool sg_answer_handle(struct sg_turn *turn, struct sg_message *message)
                  SG_LIMIT_OPS_PER_ANSWER);
         sg_run_fail(turn, run, "InngestErrFunctionOverflowed", text, strchr(text, ' ') + 1);
     } else if (answer->op_count > OPS_PER_TURN) {
-        sg_cursor_answer_add(turn, job, answer);
+        sg_cursor_answer_add(turn, job, message);
     } else {
-        struct sg_apply apply = {.job = job, .answer = answer};
+        struct sg_apply apply = {.job = job, .answer = answer, .position = message->as.answer.position};
         sg_apply_begin(turn, &apply, false);
         bool is_live = true;
         for (size_t index = 0; index < answer->op_count && is_live; index++)
@@ -328,7 +352,9 @@ bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_o
     case SG_OP_SLEEP:
         return sleep_begin(turn, apply, step, op, flags);
     case SG_OP_WAIT_FOR_EVENT:
-        return sg_wait_check(turn, run, op) && not_supported(turn, run, op);
+        return sg_wait_begin(turn, apply, step, op, flags);
+    case SG_OP_WAIT_FOR_SIGNAL:
+        return sg_wait_signal_begin(turn, apply, step, op, flags);
     default:
         return not_supported(turn, run, op);
     }

@@ -7,10 +7,14 @@
 /* Handles an answer message. True if it was set aside: the caller must not free it. */
 bool sg_answer_handle(struct sg_turn *turn, struct sg_message *message);
 
+/* An answer that was set aside has been handled, or comes to nothing: events that were kept back for it go on. */
+void sg_answer_let_go(struct sg_engine *engine, struct sg_message *message);
+
 /* The application of an answer's ops, which a cursor may spread over several turns. */
 struct sg_apply {
     struct sg_job *job;
     const struct sg_answer *answer;
+    int64_t position; /* of the log when the answer came, if it could not be applied then; its waits see events from there on. 0: now */
     bool is_grouped;
     bool last_is_race;
     bool last_is_fresh;

@@ -47,6 +47,22 @@ static bool member_text(struct sg_arena *arena, struct sg_str object, struct sg_
     return sg_json_kind_of(value) != SG_JSON_STRING || sg_json_to_str(value, arena, text) == SG_OK;
 }
 
+/* cancelOn; the compiled text is not kept, since each run makes its own of it (wait.c). */
+static bool cancels_read(struct sg_function *function)
+{
+    struct sg_str value;
+    struct sg_json_iter iter = sg_json_iter(sg_json_get(function->config, SG_STR("cancel")));
+    function->cancel_count = 0;
+    while (function->cancel_count < SG_LIMIT_CANCELS_PER_FUNCTION && sg_json_next_element(&iter, &value)) {
+        struct sg_cancel_on *cancel = &function->cancels[function->cancel_count++];
+        if (!member_text(&function->arena, value, SG_STR("event"), &cancel->event) ||
+            !member_text(&function->arena, value, SG_STR("if"), &cancel->expression) ||
+            !member_text(&function->arena, value, SG_STR("timeout"), &cancel->timeout))
+            return false;
+    }
+    return true;
+}
+
 /*
  * Reads triggers, retries and URL from function->config, which was validated when it was registered. A trigger whose expression no longer
  * compiles (the check has become stricter) never matches.
@@ -79,6 +95,8 @@ static bool config_read(struct sg_function *function)
     if (!member_text(&function->arena, sg_json_get(step, SG_STR("runtime")), SG_STR("url"), &function->url))
         return false;
 
+    if (!cancels_read(function))
+        return false;
     int64_t retries = SG_DEFAULT_RETRIES;
     if (!sg_json_to_int(sg_json_get(sg_json_get(step, SG_STR("retries")), SG_STR("attempts")), &retries) &&
         !sg_json_to_int(sg_json_get(function->config, SG_STR("retries")), &retries))

@@ -18,8 +18,11 @@
 #include "engine/answer.h"
 #include "engine/event.h"
 #include "engine/job.h"
+#include "engine/pause.h"
 #include "engine/run.h"
 #include "engine/step.h"
+#include "engine/topic.h"
+#include "engine/wait.h"
 
 #define WRITES_PER_SLICE 400
 #define OPS_PER_SLICE 100
@@ -34,19 +37,42 @@ static struct sg_cursor *cursor_create(struct sg_engine *engine, int64_t id, int
     cursor->id = id;
     cursor->kind = (uint8_t)kind;
     cursor->subject = subject;
-    sg_arena_init(&cursor->arena);
     sg_list_push_back(&engine->cursors, &cursor->in_engine);
+    engine->answer_cursors += kind == SG_CURSOR_ANSWER;
     return cursor;
+}
+
+/* Puts the cursor among those that go on when there is time. */
+static void activate(struct sg_engine *engine, struct sg_cursor *cursor)
+{
+    if (!sg_list_has(&engine->active, &cursor->in_active))
+        sg_list_push_back(&engine->active, &cursor->in_active);
+}
+
+static bool topic_join(struct sg_engine *engine, struct sg_cursor *cursor, struct sg_str name)
+{
+    cursor->topic = sg_topic_get(engine, name);
+    if (cursor->topic == NULL)
+        return false;
+    sg_list_push_back(&cursor->topic->cursors, &cursor->in_topic);
+    return true;
 }
 
 static void cursor_free(struct sg_engine *engine, struct sg_cursor *cursor)
 {
     SG_CHECK(cursor, SG_CURSOR_MAGIC);
     sg_list_remove(&engine->cursors, &cursor->in_engine);
+    if (sg_list_has(&engine->active, &cursor->in_active))
+        sg_list_remove(&engine->active, &cursor->in_active);
+    struct sg_topic *topic = cursor->topic;
+    if (topic != NULL)
+        sg_list_remove(&topic->cursors, &cursor->in_topic);
+    engine->answer_cursors -= cursor->kind == SG_CURSOR_ANSWER;
     sg_message_free(cursor->message);
-    sg_arena_free(&cursor->arena);
     cursor->magic = 0;
     sg_free(cursor);
+    if (topic != NULL)
+        sg_topic_settle(engine, topic); /* the next event of the name goes on */
 }
 
 static void cursor_write(struct sg_turn *turn, const struct sg_cursor *cursor)
@@ -64,8 +90,8 @@ static void cursor_write(struct sg_turn *turn, const struct sg_cursor *cursor)
         values[SG_CURSOR_AFTER] = sg_turn_id(turn, cursor->after);
     if (cursor->kind == SG_CURSOR_ANSWER)
         values[SG_CURSOR_NEXT] = sg_value_int((int64_t)cursor->next_op);
-    if (cursor->name.len > 0)
-        values[SG_CURSOR_NAME] = sg_value_bytes(sg_turn_copy(turn, cursor->name));
+    if (cursor->topic != NULL)
+        values[SG_CURSOR_NAME] = sg_value_bytes(sg_turn_copy(turn, cursor->topic->name));
 }
 
 /* The work is done: record and cursor go. */
@@ -75,6 +101,8 @@ static void cursor_end(struct sg_turn *turn, struct sg_cursor *cursor)
     if (record != NULL)
         record->values[SG_CURSOR_ID] = sg_value_int(cursor->id);
     if (cursor->message != NULL) {
+        if (cursor->kind == SG_CURSOR_ANSWER)
+            sg_answer_let_go(turn->engine, cursor->message);
         /* Writes of this turn may borrow its bytes. */
         cursor->message->next = turn->batch->messages;
         turn->batch->messages = cursor->message;
@@ -103,32 +131,10 @@ void sg_cursor_event_add(struct sg_turn *turn, int64_t position, struct sg_str n
         return;
     }
     cursor->after = after;
-    cursor->name = sg_arena_copy(&cursor->arena, name);
-    if (cursor->name.ptr == NULL)
+    if (!topic_join(engine, cursor, name))
         turn->is_failed = true;
     cursor_write(turn, cursor);
     event_ask(turn, cursor);
-}
-
-bool sg_cursor_is_busy(const struct sg_engine *engine, struct sg_str name)
-{
-    for (const struct sg_list_node *node = engine->cursors.first; node != NULL; node = node->next) {
-        const struct sg_cursor *cursor = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
-        if (cursor->kind == SG_CURSOR_EVENT && sg_str_eq(cursor->name, name))
-            return true;
-    }
-    return false;
-}
-
-/* Whether no earlier cursor carries an event of the same name: they are in log order in the list. */
-static bool event_is_first(const struct sg_cursor *cursor)
-{
-    for (const struct sg_list_node *node = cursor->in_engine.prev; node != NULL; node = node->prev) {
-        const struct sg_cursor *other = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
-        if (other->kind == SG_CURSOR_EVENT && sg_str_eq(other->name, cursor->name))
-            return false;
-    }
-    return true;
 }
 
 bool sg_cursor_event_loaded(struct sg_turn *turn, struct sg_message *message)
@@ -141,6 +147,7 @@ bool sg_cursor_event_loaded(struct sg_turn *turn, struct sg_message *message)
         if (message->as.loaded_event.status == SG_OK) {
             cursor->message = message;
             cursor->is_ready = true;
+            sg_topic_settle(turn->engine, cursor->topic);
             return true;
         }
         /* The event is gone or damaged: its consumers cannot be served; the others must not wait for it. */
@@ -162,6 +169,7 @@ int64_t sg_cursor_lookup_floor(const struct sg_engine *engine)
     return floor;
 }
 
+/* Each slice is a commit with what it did. It goes on with its next slice when the others have had theirs. */
 static void event_advance(struct sg_turn *turn, struct sg_cursor *cursor)
 {
     const struct sg_message *message = cursor->message;
@@ -171,17 +179,19 @@ static void event_advance(struct sg_turn *turn, struct sg_cursor *cursor)
     struct sg_event event = {
         .position = cursor->subject,
         .internal_id = message->as.loaded_event.internal_id,
-        .name = cursor->name,
+        .name = cursor->topic->name,
         .body = body,
         .ts_ms = ts_ms,
         .key = message->as.loaded_event.key,
         .known = message->as.loaded_event.known,
         .known_count = message->as.loaded_event.known_count,
     };
-    if (sg_event_offer(turn, &event, &cursor->after, WRITES_PER_SLICE))
+    if (sg_event_deliver(turn, &event, &cursor->after, WRITES_PER_SLICE)) {
         cursor_end(turn, cursor);
-    else
+    } else {
         cursor_write(turn, cursor);
+        sg_topic_settle(turn->engine, cursor->topic);
+    }
 }
 
 /* ---- answers ---- */
@@ -205,9 +215,28 @@ static enum sg_status answer_keep(struct sg_cursor *cursor, struct sg_str bytes)
     return SG_OK;
 }
 
-void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct sg_answer *answer)
+/* From now until the cursor ends, events that the answer waits for are kept back. */
+static void events_keep(struct sg_turn *turn, struct sg_cursor *cursor, int64_t position)
+{
+    cursor->message->as.answer.position = position;
+    sg_topic_hold(turn, cursor->answer->ops, cursor->answer->op_count);
+}
+
+static struct sg_cursor *answer_cursor_of(const struct sg_engine *engine, const struct sg_run *run)
+{
+    for (struct sg_list_node *node = engine->cursors.first; node != NULL; node = node->next) {
+        struct sg_cursor *cursor = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
+        if (cursor->kind == SG_CURSOR_ANSWER && cursor->run == run)
+            return cursor;
+    }
+    return NULL;
+}
+
+void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct sg_message *message)
 {
     struct sg_engine *engine = turn->engine;
+    const struct sg_answer *answer = &message->as.answer.answer;
+    int64_t position = message->as.answer.position > 0 ? message->as.answer.position : engine->next_position;
     struct sg_run *run = job->run;
     struct sg_cursor *cursor = cursor_create(engine, engine->next_cursor_id++, SG_CURSOR_ANSWER, sg_job_id(job));
     struct sg_buf bytes;
@@ -230,11 +259,33 @@ void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct
         record->values[SG_ANSWER_JOB_ID] = sg_value_int(sg_job_id(job));
         record->values[SG_ANSWER_RUN_ID] = sg_turn_id(turn, run->id);
         record->values[SG_ANSWER_BYTES] = sg_value_bytes(text);
+        record->values[SG_ANSWER_POSITION] = sg_value_int(position);
     }
+    events_keep(turn, cursor, position);
     struct sg_apply apply = {.job = job, .answer = cursor->answer};
     sg_apply_begin(turn, &apply, false);
     run->hold = SG_HOLD_APPLYING;
     cursor_write(turn, cursor);
+    activate(engine, cursor);
+}
+
+bool sg_cursor_answer_resume(struct sg_turn *turn, struct sg_run *run)
+{
+    struct sg_engine *engine = turn->engine;
+    struct sg_cursor *cursor = engine->answer_cursors > 0 ? answer_cursor_of(engine, run) : NULL;
+    if (cursor == NULL)
+        return false;
+    run->hold = SG_HOLD_APPLYING; /* its cursor goes on where the last process stopped */
+    if (run->hot->trigger == NULL && sg_wait_needs_trigger(cursor->answer->ops, cursor->answer->op_count)) {
+        struct sg_effect *effect = sg_turn_effect(turn, SG_EFFECT_LOAD_EVENT);
+        if (effect != NULL) {
+            effect->position = sg_run_positions(run)[0];
+            effect->run_id = run->id;
+        }
+        return true; /* it comes back here once the event is there */
+    }
+    activate(engine, cursor);
+    return true;
 }
 
 static void answer_delete(struct sg_turn *turn, int64_t job_id)
@@ -268,14 +319,11 @@ static void answer_resume(struct sg_cursor *cursor, struct sg_apply *apply)
 
 void sg_cursor_answer_drop(struct sg_turn *turn, struct sg_run *run)
 {
-    for (struct sg_list_node *node = turn->engine->cursors.first; node != NULL; node = node->next) {
-        struct sg_cursor *cursor = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
-        if (cursor->kind != SG_CURSOR_ANSWER || cursor->run != run)
-            continue;
-        answer_delete(turn, cursor->subject);
-        cursor_end(turn, cursor);
+    struct sg_cursor *cursor = turn->engine->answer_cursors > 0 ? answer_cursor_of(turn->engine, run) : NULL;
+    if (cursor == NULL)
         return;
-    }
+    answer_delete(turn, cursor->subject);
+    cursor_end(turn, cursor);
 }
 
 static void answer_advance(struct sg_turn *turn, struct sg_cursor *cursor)
@@ -285,7 +333,7 @@ static void answer_advance(struct sg_turn *turn, struct sg_cursor *cursor)
     struct sg_job *job = sg_job_find(run, cursor->subject);
     assert(job != NULL && sg_run_is_hydrated(run) && run->hold == SG_HOLD_APPLYING);
     struct sg_id run_id = run->id;
-    struct sg_apply apply = {.job = job, .answer = cursor->answer};
+    struct sg_apply apply = {.job = job, .answer = cursor->answer, .position = cursor->message->as.answer.position};
     sg_apply_begin(turn, &apply, true);
     answer_resume(cursor, &apply);
 
@@ -303,6 +351,7 @@ static void answer_advance(struct sg_turn *turn, struct sg_cursor *cursor)
         cursor_end(turn, cursor);
     } else {
         cursor_write(turn, cursor);
+        activate(engine, cursor);
     }
     run = sg_map_get_id(&engine->runs, run_id);
     if (run == NULL || (run->flags & SG_RUN_IS_ENDED) != 0)
@@ -325,15 +374,21 @@ void sg_cursor_clear_add(struct sg_turn *turn, struct sg_run *run)
     }
     cursor->run = run;
     cursor_write(turn, cursor);
+    activate(engine, cursor);
 }
 
 static void clear_advance(struct sg_turn *turn, struct sg_cursor *cursor)
 {
     struct sg_run *run = cursor->run;
-    for (int done = 0; done < JOBS_PER_SLICE && run->jobs_last != NULL; done++)
+    int done = 0;
+    for (; done < JOBS_PER_SLICE && run->pauses != NULL; done++)
+        sg_pause_remove(turn, run->pauses);
+    for (; done < JOBS_PER_SLICE && run->jobs_last != NULL; done++)
         sg_job_remove(turn, sg_job_first(run));
-    if (run->jobs_last != NULL)
+    if (run->pauses != NULL || run->jobs_last != NULL) {
+        activate(turn->engine, cursor);
         return;
+    }
     cursor_end(turn, cursor);
     sg_run_delete_live(turn, run);
     sg_run_forget(turn->engine, run, turn->batch);
@@ -341,44 +396,31 @@ static void clear_advance(struct sg_turn *turn, struct sg_cursor *cursor)
 
 /* ---- all of them ---- */
 
-static bool can_advance(const struct sg_cursor *cursor)
-{
-    switch (cursor->kind) {
-    case SG_CURSOR_EVENT:
-        return cursor->is_ready && event_is_first(cursor);
-    case SG_CURSOR_ANSWER:
-        return sg_run_is_hydrated(cursor->run) && cursor->run->hold == SG_HOLD_APPLYING;
-    default:
-        return true;
-    }
-}
-
 bool sg_cursor_can_advance(const struct sg_engine *engine)
 {
-    for (const struct sg_list_node *node = engine->cursors.first; node != NULL; node = node->next)
-        if (can_advance(SG_CONTAINER_OF(node, struct sg_cursor, in_engine)))
-            return true;
-    return false;
+    return !sg_list_is_empty(&engine->active);
 }
 
 int sg_cursor_advance(struct sg_turn *turn, int slices_max)
 {
+    struct sg_engine *engine = turn->engine;
     int slices = 0;
-    struct sg_list_node *node = turn->engine->cursors.first;
-    while (node != NULL && slices < slices_max && !turn->is_failed) {
-        struct sg_list_node *next = node->next;
-        struct sg_cursor *cursor = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
-        if (can_advance(cursor)) {
-            slices++;
-            if (cursor->kind == SG_CURSOR_EVENT)
-                event_advance(turn, cursor);
-            else if (cursor->kind == SG_CURSOR_ANSWER)
-                answer_advance(turn, cursor);
-            else
-                clear_advance(turn, cursor);
-            sg_arena_reset(&turn->engine->scratch);
-        }
-        node = next;
+    /* One slice each, in turn: a cursor that has more to do goes behind the others. */
+    for (const struct sg_list_node *last = engine->active.last; slices < slices_max && !turn->is_failed; slices++) {
+        struct sg_list_node *node = sg_list_pop_front(&engine->active);
+        if (node == NULL)
+            break;
+        bool is_last = node == last;
+        struct sg_cursor *cursor = SG_CONTAINER_OF(node, struct sg_cursor, in_active);
+        if (cursor->kind == SG_CURSOR_EVENT)
+            event_advance(turn, cursor);
+        else if (cursor->kind == SG_CURSOR_ANSWER)
+            answer_advance(turn, cursor);
+        else
+            clear_advance(turn, cursor);
+        sg_arena_reset(&engine->scratch);
+        if (is_last)
+            break;
     }
     return slices;
 }
@@ -386,6 +428,8 @@ int sg_cursor_advance(struct sg_turn *turn, int slices_max)
 void sg_cursor_message_orphaned(struct sg_engine *engine, struct sg_batch *batch, struct sg_message *message)
 {
     struct sg_turn turn = {.engine = engine, .batch = batch, .now_ms = engine->now_ms};
+    if (message->kind == SG_MESSAGE_ANSWER)
+        sg_answer_let_go(engine, message);
     sg_turn_reply(&turn, message, SG_NOT_FOUND, "the run has ended or is unknown");
     message->next = batch->messages;
     batch->messages = message;
@@ -421,8 +465,7 @@ enum sg_status sg_cursor_restore(struct sg_engine *engine, const struct sg_recor
     cursor->run = run;
     cursor->after = sg_value_get_id(&values[SG_CURSOR_AFTER]);
     cursor->next_op = (size_t)values[SG_CURSOR_NEXT].number;
-    cursor->name = sg_arena_copy(&cursor->arena, values[SG_CURSOR_NAME].bytes);
-    if (cursor->name.ptr == NULL)
+    if (kind == SG_CURSOR_EVENT && !topic_join(engine, cursor, values[SG_CURSOR_NAME].bytes))
         return sg_error_set(error, SG_NO_MEMORY, "out of memory while restoring cursors");
     return SG_OK;
 }
@@ -435,6 +478,7 @@ enum sg_status sg_cursor_restore_answer(struct sg_engine *engine, const struct s
         if (cursor->kind != SG_CURSOR_ANSWER || cursor->subject != values[SG_ANSWER_JOB_ID].number)
             continue;
         enum sg_status status = answer_keep(cursor, values[SG_ANSWER_BYTES].bytes);
+        cursor->position = values[SG_ANSWER_POSITION].number;
         return status == SG_NO_MEMORY ? sg_error_set(error, status, "out of memory while restoring an answer") : status;
     }
     return SG_NOT_FOUND;
@@ -457,8 +501,11 @@ void sg_cursor_restored(struct sg_turn *turn)
             } else {
                 /* Its steps come back with a load; the engine then finds the cursor and keeps the run held. */
                 sg_job_resume(turn->engine, job);
+                events_keep(turn, cursor, cursor->position > 0 ? cursor->position : turn->engine->next_position);
                 sg_run_hydrate(turn, cursor->run);
             }
+        } else {
+            activate(turn->engine, cursor);
         }
         node = next;
     }

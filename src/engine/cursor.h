@@ -6,12 +6,12 @@
 
 /* The event at `position` goes to its remaining consumers under a cursor, which asks for its bytes first. */
 void sg_cursor_event_add(struct sg_turn *turn, int64_t position, struct sg_str name, struct sg_id after);
-/* Whether an earlier event of this name is still on its way. */
-bool sg_cursor_is_busy(const struct sg_engine *engine, struct sg_str name);
 /* Deletes the jobs of a run that has ended. */
 void sg_cursor_clear_add(struct sg_turn *turn, struct sg_run *run);
 /* Applies a large answer in slices; the run is held meanwhile. */
-void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct sg_answer *answer);
+void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct sg_message *message);
+/* The run's steps, or its trigger, are there: if a large answer was being applied to it, that goes on. True if there was one. */
+bool sg_cursor_answer_resume(struct sg_turn *turn, struct sg_run *run);
 
 /* The run is about to be failed: an answer that was being applied to it goes with it. */
 void sg_cursor_answer_drop(struct sg_turn *turn, struct sg_run *run);

@@ -19,8 +19,11 @@
 #include "engine/event.h"
 #include "engine/explain.h"
 #include "engine/job.h"
+#include "engine/pause.h"
 #include "engine/run.h"
 #include "engine/step.h"
+#include "engine/topic.h"
+#include "engine/wait.h"
 
 /* Jobs that one turn starts when a hold ends: each may write a memo, a step and a job. */
 #define JOBS_PER_RELEASE 100
@@ -45,9 +48,13 @@ enum sg_status sg_engine_create(const struct sg_engine_options *options, struct 
     sg_map_init_strs(&made->listeners, offsetof(struct sg_listener, pattern));
     sg_map_init_ids(&made->runs, offsetof(struct sg_run, id));
     sg_map_init_ids(&made->recent_keys, offsetof(struct sg_recent_key, mix));
+    sg_map_init_strs(&made->topics, offsetof(struct sg_topic, name));
+    sg_map_init_strs(&made->signals, offsetof(struct sg_signal, name));
     sg_heap_init(&made->due);
     sg_list_init(&made->cursors);
+    sg_list_init(&made->active);
     sg_pool_init(&made->run_pool, sizeof(struct sg_run));
+    sg_pool_init(&made->pause_pool, sizeof(struct sg_pause));
     sg_job_pools_init(made);
     sg_arena_init(&made->scratch);
     *engine = made;
@@ -67,11 +74,21 @@ void sg_engine_free(struct sg_engine *engine)
         cursor = 0; /* the map has changed under the walk */
     }
     sg_map_free(&engine->runs);
+    cursor = 0;
+    struct sg_topic *topic;
+    while ((topic = sg_map_next(&engine->topics, &cursor)) != NULL) { /* those that answers in queues still held */
+        topic->held = 0;
+        sg_topic_settle(engine, topic);
+        cursor = 0;
+    }
+    sg_map_free(&engine->topics);
+    sg_map_free(&engine->signals);
     sg_engine_forget_keys(engine, INT64_MAX);
     sg_map_free(&engine->recent_keys);
     sg_app_free_all(engine);
     sg_job_pools_free(engine);
     sg_pool_free(&engine->run_pool);
+    sg_pool_free(&engine->pause_pool);
     sg_heap_free(&engine->due);
     sg_arena_free(&engine->scratch);
     sg_free(engine->restore.strays);
@@ -91,9 +108,7 @@ static void run_loaded(struct sg_turn *turn, struct sg_message *message)
     run->hold = SG_HOLD_NONE;
     if (message->as.loaded_run.status != SG_OK) {
         engine->damaged++;
-        sg_cursor_answer_drop(turn, run);
-        sg_run_fail(turn, run, "StorageError", sg_status_text(message->as.loaded_run.status),
-                    "The run's steps could not be read from the store.");
+        sg_run_fail_stored(turn, run, message->as.loaded_run.status, "The run's steps could not be read from the store.");
         return;
     }
     run->hot->is_loaded = true;
@@ -102,10 +117,8 @@ static void run_loaded(struct sg_turn *turn, struct sg_message *message)
             turn->is_failed = true;
             return;
         }
-    if (sg_cursor_holds(engine, run)) {
-        run->hold = SG_HOLD_APPLYING; /* its cursor goes on where the last process stopped */
+    if (sg_cursor_answer_resume(turn, run))
         return;
-    }
     sg_run_release(turn, run);
 }
 
@@ -135,7 +148,12 @@ static bool dispatch(struct sg_turn *turn, struct sg_message *message)
         run_loaded(turn, message);
         return false;
     case SG_MESSAGE_LOADED_EVENT:
+        if (!sg_id_is_null(message->as.loaded_event.run_id))
+            return sg_pause_event_loaded(turn, message);
         return sg_cursor_event_loaded(turn, message);
+    case SG_MESSAGE_SIGNAL:
+        sg_signal_handle(turn, message);
+        return false;
     case SG_MESSAGE_EXPLAIN:
         sg_explain_handle(turn, message);
         return false;
@@ -152,6 +170,8 @@ static void message_dispatch(struct sg_turn *turn, struct sg_message *message)
     int64_t outer_ns = turn->arrived_at_ns;
     turn->arrived_at_ns = message->arrived_at_ns;
     if (!dispatch(turn, message)) {
+        if (message->kind == SG_MESSAGE_ANSWER)
+            sg_answer_let_go(turn->engine, message);
         message->next = turn->batch->messages;
         turn->batch->messages = message;
     }
@@ -169,7 +189,7 @@ static bool jobs_release(struct sg_turn *turn, struct sg_run *run)
     struct sg_job *next;
     for (struct sg_job *job = sg_job_first(run); job != NULL; job = next) {
         next = sg_job_next(run, job);
-        if (!job->is_deferred)
+        if (!job->is_deferred || job->is_asked)
             continue;
         job->is_deferred = false;
         if (sg_job_needs_steps(job) && started < JOBS_PER_RELEASE) {
@@ -255,7 +275,7 @@ int64_t sg_engine_next_due(const struct sg_engine *engine)
 
 /* ---- start-up ---- */
 
-static bool stray_add(struct sg_engine *engine, enum sg_kind kind, int64_t number, struct sg_id id)
+static bool stray_add(struct sg_engine *engine, enum sg_kind kind, int64_t number, struct sg_id id, struct sg_str text)
 {
     struct sg_restore *restore = &engine->restore;
     if (restore->count == restore->capacity) {
@@ -266,7 +286,10 @@ static bool stray_add(struct sg_engine *engine, enum sg_kind kind, int64_t numbe
         restore->strays = strays;
         restore->capacity = capacity;
     }
-    restore->strays[restore->count++] = (struct sg_stray){kind, number, id};
+    struct sg_str own = sg_arena_copy(&engine->scratch, text);
+    if (own.ptr == NULL)
+        return false;
+    restore->strays[restore->count++] = (struct sg_stray){kind, number, id, own};
     engine->stray++;
     return true;
 }
@@ -276,7 +299,7 @@ static enum sg_status run_restore(struct sg_engine *engine, const struct sg_reco
     enum sg_status status = sg_run_restore(engine, record);
     if (status != SG_NOT_FOUND)
         return status;
-    return stray_add(engine, SG_KIND_RUN_LIVE, 0, sg_value_get_id(&record->values[SG_RUN_LIVE_ID])) ? SG_OK : SG_NO_MEMORY;
+    return stray_add(engine, SG_KIND_RUN_LIVE, 0, sg_value_get_id(&record->values[SG_RUN_LIVE_ID]), SG_STR("")) ? SG_OK : SG_NO_MEMORY;
 }
 
 static enum sg_status job_restore(struct sg_engine *engine, const struct sg_record *record)
@@ -285,7 +308,16 @@ static enum sg_status job_restore(struct sg_engine *engine, const struct sg_reco
     enum sg_status status = run != NULL ? sg_job_restore(engine, run, record) : SG_NOT_FOUND;
     if (status != SG_NOT_FOUND)
         return status;
-    return stray_add(engine, SG_KIND_JOB, record->values[SG_JOB_ID].number, (struct sg_id){{0}}) ? SG_OK : SG_NO_MEMORY;
+    return stray_add(engine, SG_KIND_JOB, record->values[SG_JOB_ID].number, (struct sg_id){{0}}, SG_STR("")) ? SG_OK : SG_NO_MEMORY;
+}
+
+static enum sg_status pause_restore(struct sg_engine *engine, const struct sg_record *record)
+{
+    enum sg_status status = sg_pause_restore(engine, record);
+    if (status != SG_NOT_FOUND)
+        return status;
+    struct sg_id run_id = sg_value_get_id(&record->values[SG_PAUSE_RUN_ID]);
+    return stray_add(engine, SG_KIND_PAUSE, 0, run_id, record->values[SG_PAUSE_STEP_ID].bytes) ? SG_OK : SG_NO_MEMORY;
 }
 
 enum sg_status sg_engine_restore(struct sg_engine *engine, const struct sg_record *record, struct sg_error *error)
@@ -304,15 +336,21 @@ enum sg_status sg_engine_restore(struct sg_engine *engine, const struct sg_recor
     case SG_KIND_JOB:
         status = job_restore(engine, record);
         break;
+    case SG_KIND_PAUSE:
+        status = pause_restore(engine, record);
+        break;
     case SG_KIND_CURSOR:
         status = sg_cursor_restore(engine, record, error);
         if (status == SG_NOT_FOUND)
-            status = stray_add(engine, SG_KIND_CURSOR, record->values[SG_CURSOR_ID].number, (struct sg_id){{0}}) ? SG_OK : SG_NO_MEMORY;
+            status = stray_add(engine, SG_KIND_CURSOR, record->values[SG_CURSOR_ID].number, (struct sg_id){{0}}, SG_STR("")) ? SG_OK
+                                                                                                                             : SG_NO_MEMORY;
         break;
     case SG_KIND_ANSWER:
         status = sg_cursor_restore_answer(engine, record, error);
         if (status == SG_NOT_FOUND || status == SG_STORE_CORRUPT)
-            status = stray_add(engine, SG_KIND_ANSWER, record->values[SG_ANSWER_JOB_ID].number, (struct sg_id){{0}}) ? SG_OK : SG_NO_MEMORY;
+            status = stray_add(engine, SG_KIND_ANSWER, record->values[SG_ANSWER_JOB_ID].number, (struct sg_id){{0}}, SG_STR(""))
+                         ? SG_OK
+                         : SG_NO_MEMORY;
         break;
     case SG_KIND_SETTING:
         sg_job_ids_restore(engine, record);
@@ -330,8 +368,11 @@ static void strays_delete(struct sg_turn *turn)
         struct sg_record *record = sg_turn_write(turn, SG_WRITE_DELETE, restore->strays[index].kind);
         if (record == NULL)
             return;
-        record->values[0] = restore->strays[index].kind == SG_KIND_RUN_LIVE ? sg_turn_id(turn, restore->strays[index].id)
-                                                                            : sg_value_int(restore->strays[index].number);
+        const struct sg_stray *stray = &restore->strays[index];
+        bool has_id = stray->kind == SG_KIND_RUN_LIVE || stray->kind == SG_KIND_PAUSE;
+        record->values[0] = has_id ? sg_turn_id(turn, stray->id) : sg_value_int(stray->number);
+        if (stray->kind == SG_KIND_PAUSE)
+            record->values[1] = sg_value_bytes(sg_turn_copy(turn, stray->text));
     }
     sg_free(restore->strays);
     *restore = (struct sg_restore){0};

@@ -16,9 +16,10 @@
 #include "engine/app.h"
 #include "engine/cursor.h"
 #include "engine/run.h"
+#include "engine/topic.h"
 
-/* A run's creation writes at most run_live, run, job and the idempotency key. */
-#define WRITES_PER_RUN 4
+/* A run's creation writes at most run_live, run, job, the idempotency key, and a pause for each entry of cancelOn. */
+#define WRITES_PER_RUN (4 + SG_LIMIT_CANCELS_PER_FUNCTION)
 
 bool sg_event_is_final(struct sg_str name)
 {
@@ -107,6 +108,7 @@ static void schedule(struct sg_turn *turn, const struct sg_event *event, struct 
         .event_count = 1,
         .event_bytes = (int64_t)event->body.len,
         .start_at_ms = due_at_ms > turn->now_ms ? due_at_ms : turn->now_ms, /* reference/04 §3.5 */
+        .body = event->body,
     };
     struct sg_id run_id = sg_run_create(turn, &spec);
     if (has_key && !turn->is_failed)
@@ -127,6 +129,15 @@ bool sg_event_offer(struct sg_turn *turn, const struct sg_event *event, struct s
         *after = functions[index]->id;
     }
     return true;
+}
+
+bool sg_event_deliver(struct sg_turn *turn, const struct sg_event *event, struct sg_id *after, size_t writes_max)
+{
+    size_t writes_before = turn->batch->write_count;
+    if (!sg_topic_wake(turn, sg_topic_find(turn->engine, event->name), event, writes_max))
+        return false;
+    size_t writes = turn->batch->write_count - writes_before;
+    return sg_event_offer(turn, event, after, writes < writes_max ? writes_max - writes : 0);
 }
 
 /* ---- accepting ---- */
@@ -153,9 +164,10 @@ static void event_accept(struct sg_turn *turn, const struct sg_message *message,
     record->values[SG_EVENT_RECEIVED_AT] = sg_value_int(message->as.events.received_at_ms);
     record->values[SG_EVENT_BODY] = sg_value_bytes(in->body);
 
-    if (!sg_app_has_listener(engine, in->name))
+    struct sg_topic *topic = sg_topic_find(engine, in->name);
+    if (topic == NULL && !sg_app_has_listener(engine, in->name))
         return;
-    if (sg_cursor_is_busy(engine, in->name)) {
+    if (sg_topic_is_busy(topic)) {
         sg_cursor_event_add(turn, position, in->name, (struct sg_id){{0}});
         return;
     }
@@ -170,7 +182,7 @@ static void event_accept(struct sg_turn *turn, const struct sg_message *message,
         .known_count = message->as.events.known_count,
     };
     struct sg_id after = {{0}};
-    if (!sg_event_offer(turn, &event, &after, SG_LIMIT_WRITES_PER_MESSAGE / 2))
+    if (!sg_event_deliver(turn, &event, &after, SG_LIMIT_WRITES_PER_MESSAGE / 2))
         sg_cursor_event_add(turn, position, in->name, after);
 }
 
@@ -193,7 +205,7 @@ static void lifecycle_add(struct sg_turn *turn, const struct sg_run *run, struct
         return;
     record->values[SG_EVENT_RECEIVED_AT] = sg_value_int(wall_ms);
     record->values[SG_EVENT_RUN_ID] = sg_turn_id(turn, run->id);
-    if (sg_app_has_listener(engine, name))
+    if (sg_app_has_listener(engine, name) || sg_topic_find(engine, name) != NULL)
         sg_cursor_event_add(turn, position, name, (struct sg_id){{0}});
 }
 

@@ -23,6 +23,11 @@ struct sg_event {
     size_t known_count;
 };
 /*
+ * An event goes to the pauses that it answers, the runs that it cancels, and the functions that listen to it. As below for the functions; the others need no
+ * cursor, since they wait no more once they have been dealt with.
+ */
+bool sg_event_deliver(struct sg_turn *turn, const struct sg_event *event, struct sg_id *after, size_t writes_max);
+/*
  * Offers the event to the listening functions with an id above `after`, in order, until about `writes_max` writes were made. True if all have been
  * offered; otherwise *after is the last one that was.
  */

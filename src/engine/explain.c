@@ -12,6 +12,7 @@
 #include "base/duration.h"
 #include "engine/cursor.h"
 #include "engine/job.h"
+#include "engine/pause.h"
 #include "engine/run.h"
 
 static void member_text(struct sg_buf *out, const char *key, struct sg_str text)
@@ -27,6 +28,24 @@ static void member_time(struct sg_buf *out, const struct sg_engine *engine, cons
     member_text(out, key, (struct sg_str){text, len});
 }
 
+static void wait_sentence(struct sg_buf *out, const struct sg_pause *pause, struct sg_str step, struct sg_str until, struct sg_str left)
+{
+    if (pause == NULL || (pause->flags & SG_PAUSE_IS_ANSWERED) != 0) {
+        sg_buf_printf(out, "What the step %.*s waited for has come; the run goes on at once.", SG_FMT(step));
+        return;
+    }
+    if (pause->kind == SG_PAUSE_EVENT && pause->topic != NULL)
+        sg_buf_printf(out, "The step %.*s waits for an event named %.*s%s", SG_FMT(step), SG_FMT(pause->topic->name),
+                      (pause->flags & SG_PAUSE_IS_UNMATCHABLE) != 0 ? ", but its `if` is false whatever comes" : "");
+    else if (pause->kind == SG_PAUSE_SIGNAL && pause->at.signal != NULL)
+        sg_buf_printf(out, "The step %.*s waits for the signal %.*s", SG_FMT(step), SG_FMT(pause->at.signal->name));
+    else if (pause->kind == SG_PAUSE_SIGNAL)
+        sg_buf_printf(out, "The step %.*s waits for a signal that another run has taken over", SG_FMT(step));
+    else
+        sg_buf_printf(out, "The step %.*s waits for the end of the run that it invoked", SG_FMT(step));
+    sg_buf_printf(out, ", at most until %.*s (%.*s from now).", SG_FMT(until), SG_FMT(left));
+}
+
 /* One sentence a user can act on. */
 static void job_sentence(struct sg_buf *out, const struct sg_engine *engine, const struct sg_job *job)
 {
@@ -40,8 +59,12 @@ static void job_sentence(struct sg_buf *out, const struct sg_engine *engine, con
     if (job->is_started)
         sg_buf_printf(out, "A call to %.*s is in flight (dispatch %d); its answer moves the run.", SG_FMT(job->run->function->url),
                       job->generation);
+    else if (job->is_asked)
+        sg_buf_printf(out, "What the step %.*s waited for has come; it is being read from the store.", SG_FMT(target));
     else if (job->is_deferred)
         sg_buf_printf(out, "It is due and waits for the run's steps to be read from the store.");
+    else if (job->kind == SG_JOB_WAIT)
+        wait_sentence(out, sg_pause_of(job), target, (struct sg_str){text, len}, (struct sg_str){duration, duration_len});
     else if (job->kind == SG_JOB_SLEEP)
         sg_buf_printf(out, "The step %.*s sleeps until %.*s (%.*s from now).", SG_FMT(target), (int)len, text, (int)duration_len, duration);
     else if (job->attempt > 0)
@@ -89,6 +112,8 @@ static void run_explain(struct sg_buf *out, const struct sg_engine *engine, cons
         hold = "its steps are being read from the store";
     else if (run->hold == SG_HOLD_APPLYING)
         hold = "a large answer is being applied in slices";
+    else if (run->hold == SG_HOLD_TRIGGER)
+        hold = "the event that started it is being read from the store";
     member_text(out, "held_by", sg_str_from(hold));
     if (run->function->is_archived)
         member_text(out, "note", SG_STR("The function is no longer registered; the app will probably not know it."));

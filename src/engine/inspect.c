@@ -32,6 +32,7 @@ void sg_engine_stats(const struct sg_engine *engine, struct sg_engine_stats *sta
         .hydrated = engine->hydrated,
         .apps = (int64_t)engine->apps.count,
         .functions = (int64_t)engine->functions.count,
+        .pauses = (int64_t)engine->pause_pool.count,
         .stray = engine->stray,
         .damaged = engine->damaged,
         .last_position = engine->next_position - 1,
@@ -60,7 +61,7 @@ static bool job_check(const struct sg_run *run, const struct sg_job *job, struct
     if (is_ended ? (is_waiting || job->is_started) : (int)is_waiting + job->is_started + job->is_deferred != 1)
         return sg_error_set(error, SG_CONFLICT, "job %lld is waiting %d, started %d, deferred %d; its run has ended: %d",
                             (long long)sg_job_id(job), is_waiting, job->is_started, job->is_deferred, is_ended) == SG_OK;
-    if (job->is_deferred && run->hold == SG_HOLD_NONE)
+    if (job->is_deferred && run->hold == SG_HOLD_NONE && !job->is_asked)
         return sg_error_set(error, SG_CONFLICT, "job %lld is deferred, but its run is not held", (long long)sg_job_id(job)) == SG_OK;
     return true;
 }
@@ -166,6 +167,47 @@ static void jobs_dump(const struct sg_run *run, struct sg_buf *out)
     sg_free(jobs);
 }
 
+static int64_t pause_rank(const struct sg_pause *pause)
+{
+    return pause->job != NULL ? sg_job_id(pause->job) : pause->index - 256;
+}
+
+static int pause_cmp(const void *left, const void *right)
+{
+    const struct sg_pause *const *a = left;
+    const struct sg_pause *const *b = right;
+    return (pause_rank(*a) > pause_rank(*b)) - (pause_rank(*a) < pause_rank(*b));
+}
+
+static void pauses_dump(const struct sg_run *run, struct sg_buf *out)
+{
+    size_t count = 0;
+    for (const struct sg_pause *pause = run->pauses; pause != NULL; pause = pause->next)
+        count++;
+    const struct sg_pause **pauses = sg_malloc((count + 1) * sizeof(*pauses));
+    if (pauses == NULL) {
+        out->is_failed = true;
+        return;
+    }
+    count = 0;
+    for (const struct sg_pause *pause = run->pauses; pause != NULL; pause = pause->next)
+        pauses[count++] = pause;
+    qsort(pauses, count, sizeof(*pauses), pause_cmp);
+    for (size_t index = 0; index < count; index++) {
+        const struct sg_pause *pause = pauses[index];
+        bool is_cancel = pause->kind == SG_PAUSE_CANCEL;
+        bool has_value = (pause->flags & SG_PAUSE_HAS_VALUE) != 0;
+        struct sg_str name = pause->topic != NULL                                         ? pause->topic->name
+                             : pause->kind == SG_PAUSE_SIGNAL && pause->at.signal != NULL ? pause->at.signal->name
+                                                                                          : SG_STR_NULL;
+        sg_buf_printf(out, "  pause of job %lld kind %d flags %d position %lld expires %lld found %d name '%.*s' value '%.*s'\n",
+                      (long long)pause_rank(pause), pause->kind, pause->flags, (long long)pause->position,
+                      is_cancel ? (long long)pause->as.expires_at_ms : 0, pause->topic != NULL && pause->at.waiter != NULL, SG_FMT(name),
+                      has_value ? (int)pause->as.value->len : 0, has_value ? pause->as.value->bytes : "");
+    }
+    sg_free(pauses);
+}
+
 static void run_dump(const struct sg_run *run, struct sg_buf *out)
 {
     char id[SG_ULID_LEN + 1];
@@ -178,6 +220,7 @@ static void run_dump(const struct sg_run *run, struct sg_buf *out)
         sg_buf_printf(out, " %lld", (long long)sg_run_positions(run)[index]);
     sg_buf_byte(out, '\n');
     jobs_dump(run, out);
+    pauses_dump(run, out);
 }
 
 void sg_engine_dump(const struct sg_engine *engine, struct sg_buf *out)
@@ -212,8 +255,9 @@ void sg_engine_dump(const struct sg_engine *engine, struct sg_buf *out)
         const struct sg_cursor *item = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
         char after[SG_UUID_LEN + 1];
         sg_uuid_format(item->after, after);
+        struct sg_str name = item->topic != NULL ? item->topic->name : SG_STR_NULL;
         sg_buf_printf(out, "cursor %lld kind %d subject %lld after %s next %zu name '%.*s'\n", (long long)item->id, item->kind,
-                      (long long)item->subject, after, item->next_op, SG_FMT(item->name));
+                      (long long)item->subject, after, item->next_op, SG_FMT(name));
     }
     sg_free(sorted);
 }

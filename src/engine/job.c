@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "engine/group.h"
+#include "engine/pause.h"
 #include "engine/run.h"
 #include "engine/step.h"
 
@@ -141,7 +142,7 @@ static void job_free(struct sg_engine *engine, struct sg_job *job)
 
 /* ---- jobs ---- */
 
-void sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_spec *spec)
+struct sg_job *sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_spec *spec)
 {
     SG_CHECK(run, SG_RUN_MAGIC);
     assert((run->flags & SG_RUN_IS_ENDED) == 0);
@@ -151,19 +152,21 @@ void sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_sp
     struct sg_job *job = job_create(engine, spec->cause, spec->target);
     if (job == NULL) {
         turn->is_failed = true;
-        return;
+        return NULL;
     }
     if (engine->next_job_id >= engine->job_ids_end)
         job_ids_reserve(turn);
     job->due.tie = (uint64_t)engine->next_job_id++;
-    job->kind = (uint8_t)spec->kind;
+    job->kind = (uint8_t)spec->kind & 15u;
     job->flags = (uint8_t)spec->flags;
     job->is_new = true;
     job->due.key_ms = spec->due_at_ms;
     if (!sg_job_link(engine, run, job)) {
         job_free(engine, job);
         turn->is_failed = true;
+        return NULL;
     }
+    return job;
 }
 
 bool sg_job_flush(struct sg_turn *turn, struct sg_run *run)
@@ -221,6 +224,10 @@ bool sg_job_start(struct sg_turn *turn, struct sg_job *job)
         return true;
     }
     job->is_deferred = false;
+    if (job->kind == SG_JOB_WAIT) {
+        sg_pause_due(turn, job);
+        return true;
+    }
 
     /* The reference looks before each call, also the one that would only return (reference/02 §12, quirk 12: users' tests rely on it). */
     bool is_plan_forced = (run->flags & SG_RUN_IS_PLAN_FORCED) != 0;
@@ -339,6 +346,7 @@ void sg_job_silence(struct sg_engine *engine, struct sg_job *job)
     SG_CHECK(job, SG_JOB_MAGIC);
     call_stop(engine, job);
     job->is_deferred = false;
+    job->is_asked = false;
     if (sg_heap_has(&job->due))
         sg_heap_remove(&engine->due, &job->due);
 }
@@ -412,18 +420,17 @@ enum sg_status sg_job_restore(struct sg_engine *engine, struct sg_run *run, cons
     struct sg_str cause = values[SG_JOB_CAUSE].bytes;
     struct sg_str target = values[SG_JOB_TARGET].bytes;
     int64_t kind = values[SG_JOB_KIND].number;
-    if (cause.len > SG_LIMIT_STEP_ID_BYTES || target.len > SG_LIMIT_STEP_ID_BYTES ||
-        (kind != SG_JOB_CALL && kind != SG_JOB_SLEEP && kind != SG_JOB_TIMEOUT))
+    if (cause.len > SG_LIMIT_STEP_ID_BYTES || target.len > SG_LIMIT_STEP_ID_BYTES || kind < SG_JOB_CALL || kind > SG_JOB_TIMEOUT)
         return SG_NOT_FOUND;
     struct sg_job *job = job_create(engine, cause, target);
     if (job == NULL)
         return SG_NO_MEMORY;
     job->due.tie = (uint64_t)values[SG_JOB_ID].number;
-    job->kind = (uint8_t)kind;
+    job->kind = (uint8_t)kind & 15u;
     job->flags = (uint8_t)values[SG_JOB_FLAGS].number;
     job->attempt = (int8_t)values[SG_JOB_ATTEMPT].number;
     job->generation = (int32_t)values[SG_JOB_GENERATION].number;
-    job->snapshot = (uint32_t)values[SG_JOB_SNAPSHOT].number;
+    job->snapshot = (uint16_t)values[SG_JOB_SNAPSHOT].number;
     job->due.key_ms = values[SG_JOB_DUE_AT].number;
     if (!sg_job_link(engine, run, job)) {
         job_free(engine, job);

@@ -14,9 +14,9 @@ struct sg_job_spec {
 
 /*
  * Adds a job to the run. When the run is flushed (sg_run_flush), it is started if it is due, in the same commit, or written to wait for its
- * time. Out of memory is latched in the turn.
+ * time. NULL if memory ran out, which is latched in the turn.
  */
-void sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_spec *spec);
+struct sg_job *sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_spec *spec);
 /*
  * What a job that has come due does: wake its sleep, then start its call (a new generation, an effect). False if the run was over a limit
  * and has been ended; then neither may be touched again.
@@ -25,7 +25,7 @@ bool sg_job_start(struct sg_turn *turn, struct sg_job *job);
 /* Whether the job can only start while the run's steps are in memory. */
 static inline bool sg_job_needs_steps(const struct sg_job *job)
 {
-    return job->kind == SG_JOB_SLEEP || job->target_len > 0;
+    return job->kind == SG_JOB_SLEEP || job->kind == SG_JOB_WAIT || job->target_len > 0;
 }
 /* Starts or writes the jobs that were added in this turn. False as sg_job_start. */
 bool sg_job_flush(struct sg_turn *turn, struct sg_run *run);

@@ -15,8 +15,11 @@ src_engine_libengine_la_SOURCES = \
 	src/engine/job.c src/engine/job.h \
 	src/engine/lifecycle.c \
 	src/engine/names.c \
+	src/engine/pause.c src/engine/pause.h \
 	src/engine/run.c src/engine/run.h \
 	src/engine/state.h \
 	src/engine/step.c src/engine/step.h \
+	src/engine/topic.c src/engine/topic.h \
 	src/engine/turn.c src/engine/turn.h \
-	src/engine/wait.c src/engine/wait.h
+	src/engine/wait.c src/engine/wait.h \
+	src/engine/wake.c

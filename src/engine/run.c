@@ -18,9 +18,11 @@
 #include "engine/cursor.h"
 #include "engine/event.h"
 #include "engine/job.h"
+#include "engine/pause.h"
 #include "engine/step.h"
+#include "engine/wait.h"
 
-/* Jobs that one turn deletes when a run ends; more are left to a cursor. */
+/* Jobs and pauses that one turn deletes when a run ends; more are left to a cursor. */
 #define JOBS_CLEARED_PER_TURN 400
 
 static void row_write(struct sg_turn *turn, const struct sg_run *run, const struct sg_run_end *end);
@@ -91,6 +93,8 @@ struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec)
     sg_run_touch_live(run);
     sg_run_touch_row(run);
     sg_job_add(turn, run, &(struct sg_job_spec){.kind = SG_JOB_CALL, .flags = SG_JOB_IS_START, .due_at_ms = spec->start_at_ms});
+    if (spec->body.len > 0)
+        sg_wait_cancel_on(turn, run, spec->body);
     struct sg_id id = run->id;
     sg_run_flush(turn, run);
     return id;
@@ -119,7 +123,8 @@ void sg_run_flush(struct sg_turn *turn, struct sg_run *run)
     run->is_live_dirty = false;
     run->is_row_dirty = false;
     bool may_park = turn->engine->options.is_fully_parked || run->calls == 0;
-    if (may_park && run->hold == SG_HOLD_NONE && run->hot != NULL && run->hot->queue_first == NULL && !run->is_releasing)
+    if (may_park && run->hold == SG_HOLD_NONE && run->hot != NULL && run->hot->queue_first == NULL && run->hot->asked == 0 &&
+        !run->is_releasing)
         sg_hot_free(turn->engine, run);
 }
 
@@ -196,6 +201,7 @@ static void cool(struct sg_engine *engine, struct sg_run *run, struct sg_batch *
         return;
     struct sg_message *message = run->hot->queue_first;
     run->hot->dirty_steps = NULL;
+    run->hot->asked = 0;
     sg_hot_free(engine, run);
     while (message != NULL) {
         struct sg_message *next = message->next;
@@ -222,7 +228,11 @@ void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_en
     size_t job_count = 0;
     for (struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job))
         job_count++;
+    for (struct sg_pause *pause = run->pauses; pause != NULL; pause = pause->next)
+        job_count++;
     if (job_count <= JOBS_CLEARED_PER_TURN) {
+        while (run->pauses != NULL)
+            sg_pause_remove(turn, run->pauses);
         while (run->jobs_last != NULL)
             sg_job_remove(turn, sg_job_first(run));
         sg_run_delete_live(turn, run);
@@ -233,16 +243,28 @@ void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_en
     live_write(turn, run);
     run->is_live_dirty = false;
     run->is_row_dirty = false;
-    struct sg_job *next;
-    for (struct sg_job *job = sg_job_first(run); job != NULL; job = next) {
-        next = sg_job_next(run, job);
+    for (struct sg_pause *pause = run->pauses; pause != NULL; pause = pause->next)
+        sg_pause_silence(engine, pause);
+    for (struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job)) {
         if (job->is_new)
-            sg_job_forget(engine, job); /* of this turn: never written */
-        else
-            sg_job_silence(engine, job);
+            sg_job_write(turn, job); /* of this turn: it is cleared with the others */
+        job->is_new = false;
+        sg_job_silence(engine, job);
     }
     cool(engine, run, turn->batch);
     sg_cursor_clear_add(turn, run);
+}
+
+void sg_run_cancel(struct sg_turn *turn, struct sg_run *run, struct sg_str reason)
+{
+    sg_cursor_answer_drop(turn, run);
+    sg_run_end(turn, run, &(struct sg_run_end){.status = SG_RUN_CANCELLED, .reason = reason});
+}
+
+void sg_run_fail_stored(struct sg_turn *turn, struct sg_run *run, enum sg_status status, const char *message)
+{
+    sg_cursor_answer_drop(turn, run);
+    sg_run_fail(turn, run, "StorageError", sg_status_text(status), message);
 }
 
 void sg_run_fail(struct sg_turn *turn, struct sg_run *run, const char *name, const char *error, const char *message)
@@ -309,6 +331,29 @@ bool sg_run_set_aside(struct sg_run *run, struct sg_message *message)
     return true;
 }
 
+bool sg_run_set_aside_first(struct sg_run *run, struct sg_message *message)
+{
+    if (run->hold == SG_HOLD_NONE)
+        return false;
+    struct sg_hot *hot = run->hot;
+    message->next = hot->queue_first;
+    hot->queue_first = message;
+    if (hot->queue_last == NULL)
+        hot->queue_last = message;
+    return true;
+}
+
+void sg_run_ask_trigger(struct sg_turn *turn, struct sg_run *run)
+{
+    assert(sg_run_is_hydrated(run) && run->hold == SG_HOLD_NONE && run->hot->trigger == NULL);
+    struct sg_effect *effect = sg_turn_effect(turn, SG_EFFECT_LOAD_EVENT);
+    if (effect == NULL)
+        return;
+    effect->position = sg_run_positions(run)[0];
+    effect->run_id = run->id;
+    run->hold = SG_HOLD_TRIGGER;
+}
+
 /* The positions in a record's blob; false if memory ran out. */
 static bool positions_read(struct sg_run *run, struct sg_str blob)
 {
@@ -367,6 +412,8 @@ void sg_run_forget(struct sg_engine *engine, struct sg_run *run, struct sg_batch
 {
     SG_CHECK(run, SG_RUN_MAGIC);
     sg_map_remove_id(&engine->runs, run->id);
+    while (run->pauses != NULL)
+        sg_pause_forget(engine, run->pauses);
     while (run->jobs_last != NULL)
         sg_job_forget(engine, sg_job_first(run));
     assert(run->calls == 0);

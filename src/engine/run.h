@@ -12,6 +12,7 @@ struct sg_run_spec {
     size_t event_count;
     int64_t event_bytes;
     int64_t start_at_ms; /* now, or later for a future event */
+    struct sg_str body;  /* of the first event: what cancelOn is held against; "" for a batch, which has none (reference/02 §13.1) */
 };
 
 /* Creates a run with its first job, which starts if it is due. Out of memory is latched in the turn. */
@@ -28,6 +29,10 @@ struct sg_run_end {
  * must not touch it again.
  */
 void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_end *end);
+/* Cancels the run, whatever holds it: what was set aside for it and what was being applied to it come to nothing. `reason` lives as long as the batch. */
+void sg_run_cancel(struct sg_turn *turn, struct sg_run *run, struct sg_str reason);
+/* The store could not give what the run needs: it is failed, once, and holds up nobody. */
+void sg_run_fail_stored(struct sg_turn *turn, struct sg_run *run, enum sg_status status, const char *message);
 /* Fails the run with an error of the gateway's own: {"error","name","message"} as data.error, no output (reference/02 §12). */
 struct sg_run_error {
     struct sg_str name;
@@ -54,6 +59,10 @@ bool sg_run_hydrate(struct sg_turn *turn, struct sg_run *run);
  * by the inbox.
  */
 bool sg_run_set_aside(struct sg_run *run, struct sg_message *message);
+/* The same for a message that goes before those that wait already: its turn had come. */
+bool sg_run_set_aside_first(struct sg_run *run, struct sg_message *message);
+/* Asks for the event that started the hydrated run and holds it until then (SG_HOLD_TRIGGER). */
+void sg_run_ask_trigger(struct sg_turn *turn, struct sg_run *run);
 /* Ends the hold: deferred jobs come due again, set-aside messages are handled in order (engine.c). The run may be gone afterwards. */
 void sg_run_release(struct sg_turn *turn, struct sg_run *run);
 

@@ -27,8 +27,12 @@
 #define SG_CURSOR_MAGIC 0x63757273u
 #define SG_ENGINE_MAGIC 0x656e6769u
 #define SG_BATCH_MAGIC 0x62617463u
+#define SG_PAUSE_MAGIC 0x70617573u
+#define SG_TOPIC_MAGIC 0x746f7069u
 
+struct sg_cel_index;
 struct sg_cel_program;
+struct sg_cel_waiter;
 
 struct sg_app {
     uint32_t magic;
@@ -53,6 +57,13 @@ struct sg_trigger {
     struct sg_cel_program *program; /* NULL: no expression */
 };
 
+/* An entry of cancelOn. */
+struct sg_cancel_on {
+    struct sg_str event;
+    struct sg_str expression; /* "" if there is none */
+    struct sg_str timeout;    /* "" if there is none */
+};
+
 /* The version of a function that is in force. Never freed while the engine lives: runs point to it. */
 struct sg_function {
     uint32_t magic;
@@ -69,6 +80,8 @@ struct sg_function {
     struct sg_str url;
     struct sg_trigger triggers[SG_LIMIT_TRIGGERS_PER_FUNCTION];
     int trigger_count;
+    struct sg_cancel_on cancels[SG_LIMIT_CANCELS_PER_FUNCTION];
+    int cancel_count;
     struct sg_arena arena;
     struct sg_list_node in_app;
 };
@@ -108,6 +121,8 @@ struct sg_hot {
     struct sg_message *queue_first;
     struct sg_message *queue_last;
     struct sg_step *dirty_steps;
+    struct sg_message *trigger; /* the first triggering event, once an op needed it (LOADED_EVENT) */
+    uint32_t asked;             /* values of answered pauses that are being loaded: until they come, the run is not parked */
 };
 
 enum sg_run_flag {
@@ -119,11 +134,13 @@ enum sg_run_flag {
 
 enum sg_run_hold {
     SG_HOLD_NONE = 0,
-    SG_HOLD_LOADING = 1, /* a load is outstanding */
-    SG_HOLD_APPLYING = 2 /* a large answer is being applied in slices */
+    SG_HOLD_LOADING = 1,  /* a load is outstanding */
+    SG_HOLD_APPLYING = 2, /* a large answer is being applied in slices */
+    SG_HOLD_TRIGGER = 3   /* the load of its triggering event is outstanding: an op's expression needs it */
 };
 
 struct sg_job;
+struct sg_pause;
 
 /* Parked, this and its jobs are all there is of a run: a million of them sleep, so every byte is counted (design: 256 a run with its timer). */
 struct sg_run {
@@ -134,6 +151,7 @@ struct sg_run {
     struct sg_function *function;
     struct sg_job *jobs_last; /* a ring in the order in which they were added: its `next` is the first; NULL: none */
     struct sg_hot *hot;
+    struct sg_pause *pauses;
     union {
         int64_t position; /* event_count == 1 */
         int64_t *positions;
@@ -166,16 +184,65 @@ struct sg_job {
     struct sg_heap_node due;
     uint32_t magic;
     int32_t generation;
-    uint32_t snapshot;
+    uint16_t snapshot;
     uint16_t cause_len;
     uint16_t target_len;
     int8_t attempt;
-    uint8_t kind;
     uint8_t flags;
+    uint8_t kind : 4;
     bool is_started : 1;
-    bool is_deferred : 1; /* due, waiting for its run's load */
+    bool is_deferred : 1; /* due, waiting for its run's load or for the value of its pause */
     bool is_new : 1;      /* added in this turn: started or written when the run is flushed */
+    bool is_asked : 1;    /* the value of its pause is being loaded */
     char text[];
+};
+
+struct sg_topic;
+
+/*
+ * What a run waits for, beside time. Its job is the timeout and, once the pause is answered, the wake; the step is the job's target. Of its expression
+ * only what the index made of it is in memory.
+ */
+struct sg_pause {
+    uint32_t magic;
+    uint8_t kind;  /* enum sg_pause_kind */
+    uint8_t flags; /* enum sg_pause_flag */
+    uint8_t index; /* CANCEL: of the entry of cancelOn */
+    struct sg_run *run;
+    struct sg_pause *next; /* of the run */
+    struct sg_job *job;    /* CANCEL: NULL */
+    union {
+        struct sg_cel_waiter *waiter; /* EVENT, CANCEL: its place among those of the topic; NULL: in none */
+        struct sg_signal *signal;     /* SIGNAL: the name that leads here; NULL: none does */
+    } at;
+    struct sg_topic *topic; /* EVENT, CANCEL, until it is answered */
+    int64_t position;       /* of the log when it was made; answered by an event: of that event */
+    union {
+        int64_t expires_at_ms; /* CANCEL; the others' is their job's */
+        struct sg_value_bytes {
+            uint32_t len;
+            char bytes[];
+        } * value; /* answered without an event: the memo */
+    } as;
+};
+
+/* Who waits for a signal. */
+struct sg_signal {
+    struct sg_str name; /* behind the struct */
+    struct sg_pause *pause;
+};
+
+/*
+ * Everything about one event name that is not a trigger: pauses that wait for it, events of it that are still on their way, and whether answers that have
+ * come and are not applied yet wait for it.
+ */
+struct sg_topic {
+    uint32_t magic;
+    uint32_t held;      /* by answers that were set aside or are being applied in slices: their waits must see events that come now */
+    struct sg_str name; /* behind the struct */
+    struct sg_cel_index *waits; /* owners are pauses; NULL: none yet */
+    size_t pause_count;
+    struct sg_list cursors; /* in log order */
 };
 
 /* An event on its way to its consumers, when that takes more than the message it came in. */
@@ -186,16 +253,18 @@ struct sg_cursor {
     bool is_ready; /* the event is there */
     int64_t id;
     int64_t subject;
-    int64_t asked_commit; /* SG_CURSOR_EVENT: the load sees this commit, perhaps no later one */
-    struct sg_str name;   /* SG_CURSOR_EVENT: of the event */
-    struct sg_id after;   /* function id, all zero: none yet */
-    struct sg_run *run;   /* SG_CURSOR_ANSWER, SG_CURSOR_CLEAR */
+    int64_t asked_commit;   /* SG_CURSOR_EVENT: the load sees this commit, perhaps no later one */
+    struct sg_topic *topic; /* SG_CURSOR_EVENT: of its event's name */
+    struct sg_id after;     /* function id, all zero: none yet */
+    struct sg_run *run;     /* SG_CURSOR_ANSWER, SG_CURSOR_CLEAR */
     struct sg_message
         *message; /* holds the bytes of the event or the answer; goes with the batch that ends the cursor, since its writes borrow them */
     struct sg_answer *answer; /* SG_CURSOR_ANSWER: in `message` */
+    int64_t position;         /* SG_CURSOR_ANSWER, start-up only: of the log when it came */
     size_t next_op;
-    struct sg_arena arena;
     struct sg_list_node in_engine;
+    struct sg_list_node in_active;
+    struct sg_list_node in_topic; /* SG_CURSOR_EVENT */
 };
 
 /*
@@ -216,6 +285,7 @@ struct sg_restore {
         enum sg_kind kind;
         int64_t number;
         struct sg_id id;
+        struct sg_str text; /* in scratch memory, which is not reset before start-up has ended */
     } * strays;
     size_t count;
     size_t capacity;
@@ -242,16 +312,21 @@ struct sg_engine {
     struct sg_map functions; /* by id */
     struct sg_map listeners; /* by pattern */
     struct sg_map runs;      /* by id */
+    struct sg_map topics;    /* by event name */
+    struct sg_map signals;   /* by name */
     struct sg_heap due;
     struct sg_list cursors;
+    struct sg_list active; /* cursors that can advance */
     struct sg_map recent_keys;
     struct sg_recent_key *recent_first;
     struct sg_recent_key *recent_last;
     struct sg_pool run_pool;
+    struct sg_pool pause_pool;
     struct sg_pool job_pools[3]; /* for texts of up to 0, 20 and 40 bytes; longer ones are allocated */
     struct sg_arena scratch;     /* reset at each message */
     struct sg_restore restore;   /* start-up only */
     int64_t calls;
+    int64_t answer_cursors;
     int64_t hydrated;
     int64_t stray;
     int64_t damaged;

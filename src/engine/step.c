@@ -185,6 +185,8 @@ void sg_hot_free(struct sg_engine *engine, struct sg_run *run)
     if (run->hot == NULL)
         return;
     assert(run->hot->dirty_steps == NULL);
+    assert(run->hot->asked == 0);
+    sg_message_free(run->hot->trigger);
     size_t cursor = 0;
     struct sg_step *step;
     while ((step = sg_map_next(&run->hot->steps, &cursor)) != NULL) {

@@ -33,6 +33,7 @@ struct load {
     enum sg_message_kind kind;
     struct sg_id run_id;
     int64_t position;
+    int64_t job_id;
 };
 
 struct step_node {
@@ -62,9 +63,10 @@ enum sg_status sg_loads_run(struct sg_loads *loads, struct sg_id run_id)
     return start(loads, &(struct load){.loads = loads, .kind = SG_MESSAGE_LOADED_RUN, .run_id = run_id});
 }
 
-enum sg_status sg_loads_event(struct sg_loads *loads, int64_t position)
+enum sg_status sg_loads_event(struct sg_loads *loads, int64_t position, struct sg_id run_id, int64_t job_id)
 {
-    return start(loads, &(struct load){.loads = loads, .kind = SG_MESSAGE_LOADED_EVENT, .position = position});
+    return start(loads,
+                 &(struct load){.loads = loads, .kind = SG_MESSAGE_LOADED_EVENT, .position = position, .run_id = run_id, .job_id = job_id});
 }
 
 static enum sg_status start(struct sg_loads *loads, const struct load *template)
@@ -111,6 +113,8 @@ static void do_load(void *context, struct sg_store_reader *reader)
         message->as.loaded_run.status = status;
     } else {
         message->as.loaded_event.position = load->position;
+        message->as.loaded_event.run_id = load->run_id;
+        message->as.loaded_event.job_id = load->job_id;
         message->as.loaded_event.status = status;
     }
     sg_inbox_post_internal(load->loads->inbox, message);
@@ -242,6 +246,8 @@ static enum sg_status read_event(const struct load *load, struct sg_store_reader
             status = SG_NO_MEMORY;
     }
     sg_buf_free(&body);
+    if (status == SG_OK && !sg_id_is_null(load->run_id))
+        return SG_OK; /* a run needs nothing but the bytes */
     struct sg_record record;
     struct sg_value position = sg_value_int(load->position);
     if (status == SG_OK)

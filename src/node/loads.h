@@ -22,6 +22,7 @@ struct sg_loads {
  * started. SG_SHUTTING_DOWN: the pool has stopped, nobody will handle an outcome any more.
  */
 enum sg_status sg_loads_run(struct sg_loads *loads, struct sg_id run_id);
-enum sg_status sg_loads_event(struct sg_loads *loads, int64_t position);
+/* `run_id` and `job_id` come back with it; with a run, nothing but the event's bytes is read. */
+enum sg_status sg_loads_event(struct sg_loads *loads, int64_t position, struct sg_id run_id, int64_t job_id);
 
 #endif

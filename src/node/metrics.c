@@ -235,7 +235,7 @@ static void committed(struct sg_buf *out, struct sg_meters *meters)
         [SG_MESSAGE_EVENTS] = "events",         [SG_MESSAGE_REGISTER] = "register",     [SG_MESSAGE_SYNC_FAILED] = "sync_failed",
         [SG_MESSAGE_ANSWER] = "answer",         [SG_MESSAGE_CHECKPOINT] = "checkpoint", [SG_MESSAGE_CANCEL] = "cancel",
         [SG_MESSAGE_REMOVE_APP] = "remove_app", [SG_MESSAGE_LOADED_RUN] = "loaded_run", [SG_MESSAGE_LOADED_EVENT] = "loaded_event",
-        [SG_MESSAGE_EXPLAIN] = "explain",
+        [SG_MESSAGE_EXPLAIN] = "explain",       [SG_MESSAGE_SIGNAL] = "signal",
     };
 
     sg_prom_family(out, "stepgate_messages_total", "counter", "Messages handled by the engine whose outcome is on disk.");

@@ -248,11 +248,14 @@ void rig_lookup(struct sg_store_reader *reader, struct sg_message *message, int6
     message->as.events.lookup_commit = lookup_commit;
 }
 
-struct sg_message *rig_load_event(struct sg_store_reader *reader, int64_t position, int64_t now_ms)
+struct sg_message *rig_load_event(struct sg_store_reader *reader, const struct sg_effect *load, int64_t now_ms)
 {
+    int64_t position = load->position;
     struct sg_message *message = sg_message_create(SG_MESSAGE_LOADED_EVENT);
     rig_need(message != NULL, "no memory for a message");
     message->as.loaded_event.position = position;
+    message->as.loaded_event.run_id = load->run_id;
+    message->as.loaded_event.job_id = load->job_id;
     message->as.loaded_event.body = rig_event_body(reader, position, &message->arena);
     if (message->as.loaded_event.body.len == 0) {
         message->as.loaded_event.status = SG_NOT_FOUND;

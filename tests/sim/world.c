@@ -169,7 +169,7 @@ static void load_do(struct world *world)
     struct sg_effect load = world->loads[at];
     world->loads[at] = world->loads[--world->load_count];
     if (load.kind == SG_EFFECT_LOAD_EVENT) {
-        world_post(world, rig_load_event(world->reader, load.position, world->now_ms), -1, (int64_t)world_below(world, 8));
+        world_post(world, rig_load_event(world->reader, &load, world->now_ms), -1, (int64_t)world_below(world, 8));
         return;
     }
     struct sg_message *message = rig_load_run(world->reader, load.run_id);

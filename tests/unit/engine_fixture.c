@@ -109,7 +109,7 @@ static void load_answer(struct fixture *f, const struct sg_effect *load)
     if (load->kind == SG_EFFECT_LOAD_RUN)
         handle(f, rig_load_run(f->reader, load->run_id));
     else
-        handle(f, rig_load_event(f->reader, load->position, f->now_ms));
+        handle(f, rig_load_event(f->reader, load, f->now_ms));
 }
 
 static void let_out(struct fixture *f, struct sg_batch *done)
@@ -216,6 +216,8 @@ void fail_loads(struct fixture *f)
             message->as.loaded_run.status = SG_STORE_CORRUPT;
         } else {
             message->as.loaded_event.position = f->loads[index].position;
+            message->as.loaded_event.run_id = f->loads[index].run_id;
+            message->as.loaded_event.job_id = f->loads[index].job_id;
             message->as.loaded_event.status = SG_STORE_CORRUPT;
         }
         handle(f, message);

@@ -37,7 +37,7 @@ struct sg_str sg_memo_wrap(struct sg_turn *turn, struct sg_str key, struct sg_st
 /* A checkpoint: steps that a call in flight has finished, while it goes on (reference/03 §4.2). True if it was set aside. */
 bool sg_checkpoint_handle(struct sg_turn *turn, struct sg_message *message);
 
-/* An API cancel. True if it was set aside. */
-bool sg_cancel_handle(struct sg_turn *turn, struct sg_message *message);
+/* An API cancel. */
+void sg_cancel_handle(struct sg_turn *turn, struct sg_message *message);
 
 #endif

@@ -19,6 +19,7 @@
 #include <stepgate/json.h>
 
 #include "base/alloc.h"
+#include "engine/timeout.h"
 
 static bool listeners_rebuild(struct sg_engine *engine);
 
@@ -101,6 +102,7 @@ static bool config_read(struct sg_function *function)
     if (!sg_json_to_int(sg_json_get(sg_json_get(step, SG_STR("retries")), SG_STR("attempts")), &retries) &&
         !sg_json_to_int(sg_json_get(function->config, SG_STR("retries")), &retries))
         retries = SG_DEFAULT_RETRIES;
+    sg_timeout_read(function);
     function->retries = (int)(retries < 0 ? 0 : retries > SG_LIMIT_RETRIES ? SG_LIMIT_RETRIES : retries);
     return true;
 }

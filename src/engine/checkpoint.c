@@ -99,16 +99,13 @@ bool sg_checkpoint_handle(struct sg_turn *turn, struct sg_message *message)
     return false;
 }
 
-bool sg_cancel_handle(struct sg_turn *turn, struct sg_message *message)
+void sg_cancel_handle(struct sg_turn *turn, struct sg_message *message)
 {
     struct sg_run *run = sg_map_get_id(&turn->engine->runs, message->as.cancel.run_id);
     if (run == NULL || (run->flags & SG_RUN_IS_ENDED) != 0) {
         sg_turn_reply(turn, message, SG_NOT_FOUND, "the run has ended or is unknown");
-        return false;
+        return;
     }
-    if (run->hold != SG_HOLD_NONE)
-        return sg_run_set_aside(run, message);
-    sg_run_end(turn, run, &(struct sg_run_end){.status = SG_RUN_CANCELLED, .reason = message->as.cancel.reason});
+    sg_run_cancel(turn, run, message->as.cancel.reason); /* also while it is held: what it waits for is of no use any more */
     sg_turn_reply(turn, message, SG_OK, "%s", "");
-    return false;
 }

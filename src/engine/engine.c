@@ -143,7 +143,8 @@ static bool dispatch(struct sg_turn *turn, struct sg_message *message)
     case SG_MESSAGE_CHECKPOINT:
         return sg_checkpoint_handle(turn, message);
     case SG_MESSAGE_CANCEL:
-        return sg_cancel_handle(turn, message);
+        sg_cancel_handle(turn, message);
+        return false;
     case SG_MESSAGE_LOADED_RUN:
         run_loaded(turn, message);
         return false;

@@ -56,7 +56,11 @@ static void job_sentence(struct sg_buf *out, const struct sg_engine *engine, con
     size_t duration_len = sg_duration_format(left_ms > 0 ? left_ms : 0, duration);
     struct sg_job_text room;
     struct sg_str target = sg_job_target(job, &room);
-    if (job->is_started)
+    if (job->kind == SG_JOB_TIMEOUT)
+        sg_buf_printf(out, "The run is cancelled at %.*s (%.*s from now) unless it has %s by then: `timeouts.%s` of its function.",
+                      (int)len, text, (int)duration_len, duration, job->run->started_at_ms == 0 ? "started" : "ended",
+                      job->run->started_at_ms == 0 ? "start" : "finish");
+    else if (job->is_started)
         sg_buf_printf(out, "A call to %.*s is in flight (dispatch %d); its answer moves the run.", SG_FMT(job->run->function->url),
                       job->generation);
     else if (job->is_asked)
@@ -77,7 +81,11 @@ static void job_sentence(struct sg_buf *out, const struct sg_engine *engine, con
 static void job_explain(struct sg_buf *out, const struct sg_engine *engine, const struct sg_job *job)
 {
     struct sg_job_text room;
-    const char *state = job->is_started ? "in_flight" : job->is_deferred ? "loading" : job->kind == SG_JOB_SLEEP ? "sleeping" : "waiting";
+    const char *state = job->kind == SG_JOB_TIMEOUT ? "timeout"
+                        : job->is_started           ? "in_flight"
+                        : job->is_deferred          ? "loading"
+                        : job->kind == SG_JOB_SLEEP ? "sleeping"
+                                                    : "waiting";
     sg_buf_printf(out, "{\"job\":%lld,\"state\":\"%s\",\"attempt\":%d,\"max_attempts\":%d,\"generation\":%d", (long long)sg_job_id(job),
                   state, job->attempt, sg_job_attempts_max(job), job->generation);
     if (job->target_len > 0)

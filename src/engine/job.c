@@ -19,6 +19,7 @@
 #include "engine/pause.h"
 #include "engine/run.h"
 #include "engine/step.h"
+#include "engine/timeout.h"
 
 /* One more write in so many jobs; so many ids are lost at a restart. */
 #define JOB_IDS_PER_BLOCK 100000
@@ -219,6 +220,10 @@ bool sg_job_start(struct sg_turn *turn, struct sg_job *job)
 
     if (sg_heap_has(&job->due))
         sg_heap_remove(&engine->due, &job->due);
+    if (job->kind == SG_JOB_TIMEOUT)
+        return sg_timeout_fire(turn, job); /* also while the run is held */
+    if (!sg_timeout_check(turn, run))
+        return false;
     if (run->hold != SG_HOLD_NONE || (sg_job_needs_steps(job) && !sg_run_hydrate(turn, run))) {
         job->is_deferred = true; /* its record stays as it is: due */
         return true;

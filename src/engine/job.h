@@ -19,7 +19,7 @@ struct sg_job_spec {
 struct sg_job *sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct sg_job_spec *spec);
 /*
  * What a job that has come due does: wake its sleep, then start its call (a new generation, an effect). False if the run was over a limit
- * and has been ended; then neither may be touched again.
+ * or a deadline and has been ended; then neither may be touched again.
  */
 bool sg_job_start(struct sg_turn *turn, struct sg_job *job);
 /* Whether the job can only start while the run's steps are in memory. */

@@ -20,6 +20,7 @@ src_engine_libengine_la_SOURCES = \
 	src/engine/state.h \
 	src/engine/step.c src/engine/step.h \
 	src/engine/topic.c src/engine/topic.h \
+	src/engine/timeout.c src/engine/timeout.h \
 	src/engine/turn.c src/engine/turn.h \
 	src/engine/wait.c src/engine/wait.h \
 	src/engine/wake.c

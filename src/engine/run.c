@@ -20,6 +20,7 @@
 #include "engine/job.h"
 #include "engine/pause.h"
 #include "engine/step.h"
+#include "engine/timeout.h"
 #include "engine/wait.h"
 
 /* Jobs and pauses that one turn deletes when a run ends; more are left to a cursor. */
@@ -115,6 +116,11 @@ void sg_run_flush(struct sg_turn *turn, struct sg_run *run)
     SG_CHECK(run, SG_RUN_MAGIC);
     if (!sg_job_flush(turn, run))
         return;
+    if (run->is_row_dirty) {
+        sg_timeout_arm(turn, run);
+        if (!sg_job_flush(turn, run))
+            return;
+    }
     sg_step_flush(turn, run);
     if (run->is_live_dirty)
         live_write(turn, run);
@@ -240,6 +246,7 @@ void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_en
         return;
     }
     run->flags |= SG_RUN_IS_ENDED;
+    run->hold = SG_HOLD_NONE; /* whatever it waited for comes too late */
     live_write(turn, run);
     run->is_live_dirty = false;
     run->is_row_dirty = false;

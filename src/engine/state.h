@@ -82,6 +82,8 @@ struct sg_function {
     int trigger_count;
     struct sg_cancel_on cancels[SG_LIMIT_CANCELS_PER_FUNCTION];
     int cancel_count;
+    int64_t start_timeout_ms; /* 0: none */
+    int64_t finish_timeout_ms;
     struct sg_arena arena;
     struct sg_list_node in_app;
 };

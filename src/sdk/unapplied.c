@@ -14,7 +14,7 @@
 #include "base/log.h"
 
 static const char *const settings[] = {"batchEvents", "cancel",    "concurrency", "debounce", "idempotency",
-                                       "priority",    "rateLimit", "singleton",   "throttle", "timeouts"};
+                                       "priority",    "rateLimit", "singleton",   "throttle"};
 
 static bool has_cron(struct sg_str config)
 {

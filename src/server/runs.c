@@ -289,7 +289,11 @@ static enum sg_status visit_job(void *context, const struct sg_record *record)
     sg_buf_byte(jobs->out, ',');
     sg_json_member_int(jobs->out, "attempt", values[SG_JOB_ATTEMPT].number);
     sg_buf_byte(jobs->out, ',');
-    sg_json_member_str(jobs->out, "kind", values[SG_JOB_KIND].number == SG_JOB_SLEEP ? SG_STR("sleep") : SG_STR("edge"));
+    int64_t kind = values[SG_JOB_KIND].number;
+    sg_json_member_str(jobs->out, "kind",
+                       kind == SG_JOB_SLEEP     ? SG_STR("sleep")
+                       : kind == SG_JOB_TIMEOUT ? SG_STR("cancel")
+                                                : SG_STR("edge"));
     sg_buf_append(jobs->out, SG_STR(",\"position\":0}"));
     jobs->shown++;
     return SG_OK;

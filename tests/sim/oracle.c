@@ -153,6 +153,8 @@ static void run_committed(struct oracle *oracle, const struct sg_value *values)
     if (sg_id_is_null(run->function_id))
         run_created(oracle, values);
     run->function_id = sg_value_get_id(&values[SG_RUN_FUNCTION_ID]);
+    if (!values[SG_RUN_STARTED_AT].is_null)
+        run->started_at_ms = values[SG_RUN_STARTED_AT].number;
     if (run->ends > 0)
         oracle_break(oracle, "a run was written after its end");
     if (values[SG_RUN_ENDED_AT].is_null)

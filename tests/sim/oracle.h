@@ -48,6 +48,7 @@ struct oracle_run {
     bool is_cancel_asked;
     bool is_excused; /* damaged, or its code changed under it: any end is right */
     struct sg_id function_id;
+    int64_t started_at_ms; /* 0: not yet */
 };
 
 /* The latest event of a name that a function has consumed. */

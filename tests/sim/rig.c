@@ -334,7 +334,12 @@ static struct sg_str function_config(struct sg_arena *arena, const char *url, co
             rest++;
         sg_buf_append(&text, *rest != '\0' ? SG_STR("},") : SG_STR("}"));
     }
-    sg_buf_append(&text, SG_STR("]}"));
+    sg_buf_byte(&text, ']');
+    if (function->settings != NULL)
+        sg_buf_byte(&text, ',');
+    for (const char *at = function->settings; at != NULL && *at != '\0'; at++)
+        sg_buf_byte(&text, *at == '\'' ? '"' : *at);
+    sg_buf_byte(&text, '}');
     rig_need(!text.is_failed, "no memory for a registration");
     struct sg_buf canonical = {0};
     struct sg_error error = {0};

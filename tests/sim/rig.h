@@ -45,6 +45,7 @@ struct rig_function {
     const char *expression; /* of every trigger; NULL: none */
     int retries;            /* -1: not configured */
     int revision;           /* another number is another configuration */
+    const char *settings;   /* further members of the configuration, with single quotes: "'timeouts':{'finish':'1m'}"; NULL: none */
 };
 struct sg_message *rig_registration(const char *app, const char *url, const char *checksum, const struct rig_function *functions,
                                     size_t count);

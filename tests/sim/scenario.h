@@ -41,6 +41,8 @@ struct scenario_function {
     int retries;
     int version;        /* request version that its SDK speaks */
     int buffered_steps; /* checkpoints after so many steps; 0: none */
+    int start_s;        /* timeouts, in seconds; 0: none. Registered again, they may be longer, or gone */
+    int finish_s;
     const struct script *script;
     const struct script *other; /* after a redeploy; NULL: the same */
     enum expectation expected;

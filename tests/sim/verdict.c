@@ -112,14 +112,33 @@ static enum sg_status function_visit(void *context, const struct sg_record *reco
     return SG_OK;
 }
 
-static void status_judge(struct judge *judge, const struct oracle_run *run, const struct world_function *function, int64_t status)
+/* Whether a deadline of the run had passed at its end. */
+static bool is_overdue(const struct scenario_function *spec, const struct sg_value *values)
 {
+    bool is_started = !values[SG_RUN_STARTED_AT].is_null;
+    int64_t timeout_ms = (is_started ? spec->finish_s : spec->start_s) * 1000LL;
+    int64_t from_ms = values[is_started ? SG_RUN_STARTED_AT : SG_RUN_CREATED_AT].number;
+    return timeout_ms > 0 && values[SG_RUN_ENDED_AT].number >= from_ms + timeout_ms;
+}
+
+static void timeouts_judge(struct judge *judge, const struct world_function *function, const struct sg_value *values)
+{
+    int64_t start_ms = function->spec->start_s * 1000LL;
+    if (start_ms > 0 && (judge->world->scenario->faults & FAULT_REGISTER) == 0 && !values[SG_RUN_STARTED_AT].is_null &&
+        values[SG_RUN_STARTED_AT].number > values[SG_RUN_CREATED_AT].number + start_ms)
+        oracle_break(&judge->world->oracle, "a run of %s was started after its start timeout", function->slug);
+}
+
+static void status_judge(struct judge *judge, const struct oracle_run *run, const struct world_function *function,
+                         const struct sg_value *values)
+{
+    int64_t status = values[SG_RUN_STATUS].number;
     struct oracle *oracle = &judge->world->oracle;
     const char *slug = function->slug;
     char id[SG_ULID_LEN + 1];
     sg_ulid_format(run->id, id);
     if (status == SG_RUN_CANCELLED) {
-        if (!run->is_cancel_asked)
+        if (!run->is_cancel_asked && !is_overdue(function->spec, values))
             oracle_break(oracle, "a run of %s was cancelled by nobody", slug);
         return;
     }
@@ -155,7 +174,8 @@ static enum sg_status run_visit(void *context, const struct sg_record *record)
         run->cancelled != (!is_silent && status == SG_RUN_CANCELLED))
         oracle_break(oracle, "a run of %s ended as %s and sent %d finished, %d failed, %d cancelled", function->slug,
                      sg_run_status_name((enum sg_run_status)status), run->finished, run->failed, run->cancelled);
-    status_judge(judge, run, function, status);
+    status_judge(judge, run, function, values);
+    timeouts_judge(judge, function, values);
     struct sg_id internal_id = sg_value_get_id(&values[SG_RUN_EVENT_ID]);
     const struct sent *sent = sg_map_get_id(&judge->sent, internal_id);
     if (sent != NULL)

@@ -181,6 +181,15 @@ static void load_do(struct world *world)
     world_post(world, message, -1, (int64_t)world_below(world, 8));
 }
 
+/* No call is started after the deadline of its run. Where functions change, so do their deadlines. */
+static void deadline_judge(struct world *world, const struct sg_call *call)
+{
+    const struct oracle_run *run = oracle_run(&world->oracle, call->run_id);
+    int64_t finish_ms = world_function(world, call->slug)->spec->finish_s * 1000LL;
+    if (finish_ms > 0 && (world->scenario->faults & FAULT_REGISTER) == 0 && call->started_at_ms > run->started_at_ms + finish_ms)
+        oracle_break(&world->oracle, "a call was made after the finish timeout of its run");
+}
+
 static void let_out(struct world *world, struct sg_batch *batch)
 {
     char id[SG_ULID_LEN + 1];
@@ -198,6 +207,7 @@ static void let_out(struct world *world, struct sg_batch *batch)
                       world_function(world, effect->call->slug)->slug, id, (long long)effect->call->job_id, effect->call->generation,
                       effect->call->attempt, SG_FMT(effect->call->target), SG_FMT(effect->call->cause), (long long)effect->call->snapshot,
                       effect->call->is_plan_forced ? " plans" : "");
+            deadline_judge(world, effect->call);
             sdk_call(world, effect->call);
             effect->call = NULL;
             break;

@@ -622,6 +622,25 @@ const char *run_error(struct fixture *f)
     return run_get(f, &record) ? value_text(f, &record.values[SG_RUN_ERROR]) : "-";
 }
 
+const char *run_text(struct fixture *f, int column)
+{
+    struct sg_record record;
+    return run_get(f, &record) ? value_text(f, &record.values[column]) : "-";
+}
+
+static enum sg_status live_visit(void *context, const struct sg_record *record)
+{
+    struct fixture *f = context;
+    f->last_run = sg_value_get_id(&record->values[SG_RUN_LIVE_ID]);
+    return SG_NOT_FOUND; /* ends the scan */
+}
+
+void find_run(struct fixture *f)
+{
+    struct sg_error error = {0};
+    rig_need(sg_store_scan(f->store, SG_KIND_RUN_LIVE, live_visit, f, &error) == SG_NOT_FOUND, "no run is live");
+}
+
 static enum sg_status event_visit(void *context, const struct sg_record *record)
 {
     struct sg_buf *text = context;

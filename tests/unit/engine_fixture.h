@@ -15,6 +15,9 @@
 
 #include "sim/rig.h"
 
+/* A test names what it cares about and leaves the rest of a struct zero. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 /* A moment of the day on which all tests take place, in ms. */
 #define AT(text) at_time(text)
 
@@ -120,6 +123,10 @@ const char *stack(struct fixture *f);
 const char *run_status(struct fixture *f);
 const char *run_output(struct fixture *f);
 const char *run_error(struct fixture *f);
+/* A column of the latest run's row, as text; "-" if it is null. */
+const char *run_text(struct fixture *f, int column);
+/* Makes a run that has not been called yet the latest one: the first that is live. */
+void find_run(struct fixture *f);
 int64_t step_number(struct fixture *f, const char *step, int column); /* -1: there is no such step */
 const char *step_status(struct fixture *f, const char *step);
 /* A column of the latest run's step, as text; "-" if it is null. */

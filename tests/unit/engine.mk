@@ -12,6 +12,7 @@ tests_unit_engine_test_SOURCES = \
 	tests/unit/engine_parallel.c \
 	tests/unit/engine_sleep.c \
 	tests/unit/engine_timeouts.c \
-	tests/unit/engine_triggers.c
+	tests/unit/engine_triggers.c \
+	tests/unit/engine_waits.c
 tests_unit_engine_test_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_engine_test_LDADD = src/store/libstore.la src/engine/libengine.la src/cel/libcel.la src/json/libjson.la src/base/libbase.la $(TEST_LIBS)

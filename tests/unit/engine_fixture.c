@@ -178,7 +178,7 @@ static void settle(struct fixture *f)
 
 struct client *post(struct fixture *f, struct sg_message *message)
 {
-    rig_need(f->client_count < 256, "too many clients for the fixture");
+    rig_need(f->client_count < 2048, "too many clients for the fixture");
     struct client *client = &f->clients[f->client_count++];
     client->base.reply = reply_record;
     message->client = &client->base;
@@ -462,6 +462,15 @@ struct client *cancel(struct fixture *f, struct sg_id run_id)
     rig_need(message != NULL, "no memory for a message");
     message->as.cancel.run_id = run_id;
     message->as.cancel.reason = SG_STR("a user asked for it");
+    return post(f, message);
+}
+
+struct client *send_signal(struct fixture *f, const char *name, const char *data)
+{
+    struct sg_message *message = sg_message_create(SG_MESSAGE_SIGNAL);
+    rig_need(message != NULL, "no memory for a message");
+    message->as.signal.name = sg_arena_copy(&message->arena, sg_str_from(name));
+    message->as.signal.data = json_in(&message->arena, data);
     return post(f, message);
 }
 

@@ -46,7 +46,7 @@ struct fixture {
     struct sg_effect loads[4096];
     int load_count;
     int loads_total;
-    struct client clients[256];
+    struct client clients[2048];
     int client_count;
     struct sg_arena arena; /* texts handed out to tests */
     struct sg_id last_run; /* of the latest call */
@@ -91,6 +91,7 @@ void fail_to(struct fixture *f, int call, const char *error, bool is_no_retry);
 struct client *checkpoint(struct fixture *f, int call, const char *ops);
 struct client *checkpoint_raw(struct fixture *f, struct sg_id run_id, int64_t job_id, int generation, const char *ops);
 struct client *cancel(struct fixture *f, struct sg_id run_id);
+struct client *send_signal(struct fixture *f, const char *name, const char *data);
 
 void move_clock(struct fixture *f, const char *hh_mm_ss);
 void move_clock_ms(struct fixture *f, int64_t now_ms);

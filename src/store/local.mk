@@ -10,6 +10,7 @@ src_store_libstore_la_SOURCES = \
 	src/store/pool.c src/store/pool.h \
 	src/store/sqlite.c src/store/sqlite.h \
 	src/store/sqlite_checkpoint.c \
+	src/store/sqlite_large.c src/store/sqlite_large.h \
 	src/store/sqlite_reader.c \
 	src/store/sqlite_schema.c src/store/sqlite_schema.h \
 	src/store/sqlite_sql.c src/store/sqlite_sql.h \

@@ -194,6 +194,8 @@ static enum sg_status open_writer(struct sg_sqlite_store *store, int64_t cache_b
     if (status == SG_OK)
         status = sync_directory(store, error);
     if (status == SG_OK)
+        status = sg_sqlite_large_open(&store->large, store->writer, error);
+    if (status == SG_OK)
         status = prepare_text(store->writer, "BEGIN IMMEDIATE", &store->begin, error);
     if (status == SG_OK)
         status = prepare_text(store->writer, "COMMIT", &store->commit, error);
@@ -214,6 +216,7 @@ static void sqlite_close(struct sg_store *base)
         sqlite3_finalize(store->deletes[kind][0]);
         sqlite3_finalize(store->deletes[kind][1]);
     }
+    sg_sqlite_large_close(&store->large);
     sqlite3_finalize(store->begin);
     sqlite3_finalize(store->commit);
     sqlite3_finalize(store->rollback);
@@ -314,25 +317,44 @@ static enum sg_status statement_for(struct sg_sqlite_store *store, const struct 
     return status;
 }
 
+/* Binds the first `count` columns; how many of them are large values, of which the row gets the numbers. */
+static int bind_columns(struct sg_sqlite_store *store, sqlite3_stmt *statement, const struct sg_record *record, int count, int *large_count)
+{
+    const struct sg_kind_info *info = sg_kind_info(record->kind);
+    int rc = SQLITE_OK;
+
+    *large_count = 0;
+    for (int i = 0; rc == SQLITE_OK && i < count; i++) {
+        if (sg_sqlite_large_is_apart(info, i, &record->values[i]))
+            rc = sqlite3_bind_int64(statement, i + 1, store->large.next_ids[record->kind] + (*large_count)++);
+        else
+            rc = sg_sqlite_bind(statement, i + 1, &record->values[i], info->columns[i].type);
+    }
+    return rc;
+}
+
 static enum sg_status apply(struct sg_sqlite_store *store, const struct sg_write *write, struct sg_error *error)
 {
     const struct sg_kind_info *info = sg_kind_info(write->record.kind);
     bool is_delete = write->op == SG_WRITE_DELETE || write->op == SG_WRITE_DELETE_PREFIX;
     int key_columns = write->op == SG_WRITE_DELETE_PREFIX ? write->prefix_columns : info->key_columns;
-    int bound_columns = is_delete ? key_columns : info->column_count;
+    int large_count;
     sqlite3_stmt *statement;
 
     enum sg_status status = statement_for(store, write, key_columns, &statement, error);
+    if (status == SG_OK && write->op != SG_WRITE_INSERT)
+        status = sg_sqlite_large_forget(&store->large, store->writer, &write->record, key_columns, error);
     if (status != SG_OK)
         return status;
-    int rc = SQLITE_OK;
-    for (int i = 0; rc == SQLITE_OK && i < bound_columns; i++)
-        rc = sg_sqlite_bind(statement, i + 1, &write->record.values[i], info->columns[i].type);
+    int rc = bind_columns(store, statement, &write->record, is_delete ? key_columns : info->column_count, &large_count);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(statement);
     if (rc != SQLITE_DONE)
         status = sg_sqlite_error(store->writer, rc, "write to", error);
     sqlite3_reset(statement);
+    /* Unless the row was there already, and an INSERT left it alone. */
+    if (status == SG_OK && large_count > 0 && sqlite3_changes(store->writer) > 0)
+        status = sg_sqlite_large_put(&store->large, store->writer, &write->record, error);
     return status;
 }
 
@@ -348,7 +370,7 @@ static enum sg_status sqlite_scan(struct sg_store *base, enum sg_kind kind, sg_r
     sg_sqlite_sql_scan(&sql, kind);
     enum sg_status status = sg_sqlite_prepare(store->writer, &sql, &statement, error);
     if (status == SG_OK)
-        status = sg_sqlite_visit_rows(store->writer, statement, kind, visit, context, error);
+        status = sg_sqlite_visit_rows(store->writer, statement, kind, NULL, visit, context, error);
     sqlite3_finalize(statement);
     (void)sqlite3_db_release_memory(store->writer); /* pages that were read once, in passing, would fill the writer's cache */
     pthread_mutex_unlock(&store->commit_lock);

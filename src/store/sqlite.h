@@ -1,11 +1,12 @@
 /*
  * The SQLite store's own structs, shared by its files: sqlite.c opens, commits and scans; sqlite_checkpoint.c keeps the
- * write-ahead log small; sqlite_reader.c reads; sqlite_schema.c makes and migrates; sqlite_sql.c is the dialect.
+ * write-ahead log small; sqlite_reader.c reads; sqlite_large.c keeps large values apart; sqlite_schema.c makes and migrates; sqlite_sql.c is the dialect.
  */
 #ifndef STEPGATE_STORE_SQLITE_H
 #define STEPGATE_STORE_SQLITE_H
 
 #include "store/backend.h"
+#include "store/sqlite_large.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -43,6 +44,7 @@ struct sg_sqlite_store {
     sqlite3_stmt *puts[SG_KIND_COUNT];
     sqlite3_stmt *inserts[SG_KIND_COUNT];
     sqlite3_stmt *deletes[SG_KIND_COUNT][2]; /* by one or two key columns */
+    struct sg_sqlite_large large;
 
     pthread_mutex_t maintain_lock;
     sqlite3 *checkpointer;
@@ -73,8 +75,8 @@ enum sg_status sg_sqlite_reader_begin(struct sg_store_reader *base, struct sg_er
 void sg_sqlite_reader_end(struct sg_store_reader *base);
 enum sg_status sg_sqlite_read(struct sg_store_reader *base, const struct sg_query *query, sg_record_visit visit, void *context,
                               struct sg_error *error);
-/* Steps `statement` through its rows and resets it. */
-enum sg_status sg_sqlite_visit_rows(sqlite3 *db, sqlite3_stmt *statement, enum sg_kind kind, sg_record_visit visit, void *context,
-                                    struct sg_error *error);
+/* Steps `statement` through its rows and resets it; large values by `fetch`, if it is given and no read around this one has it. */
+enum sg_status sg_sqlite_visit_rows(sqlite3 *db, sqlite3_stmt *statement, enum sg_kind kind, struct sg_sqlite_fetch *fetch,
+                                    sg_record_visit visit, void *context, struct sg_error *error);
 
 #endif

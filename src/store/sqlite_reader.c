@@ -26,6 +26,7 @@ struct sqlite_reader {
     sqlite3_stmt *end;
     sqlite3_stmt *touch; /* takes the snapshot: BEGIN alone waits for the first read */
     sqlite3_stmt *shapes[SG_KIND_COUNT][SHAPES];
+    struct sg_sqlite_fetch fetch;
 };
 
 static struct sqlite_reader *reader_of(struct sg_store_reader *base)
@@ -79,6 +80,7 @@ void sg_sqlite_reader_close(struct sg_store_reader *base)
         for (int shape = 0; shape < SHAPES; shape++)
             sqlite3_finalize(reader->shapes[kind][shape]);
     }
+    sg_sqlite_fetch_close(&reader->fetch);
     int rc = sqlite3_close(reader->db);
     assert(rc == SQLITE_OK); /* every statement was finalized above */
     atomic_fetch_sub(&reader->store->readers, 1);
@@ -177,14 +179,14 @@ enum sg_status sg_sqlite_read(struct sg_store_reader *base, const struct sg_quer
     if (rc != SQLITE_OK)
         status = sg_sqlite_error(reader->db, rc, "read", error);
     else
-        status = sg_sqlite_visit_rows(reader->db, statement, query->kind, visit, context, error);
+        status = sg_sqlite_visit_rows(reader->db, statement, query->kind, &reader->fetch, visit, context, error);
     if (is_taken)
         sqlite3_finalize(statement);
     return status;
 }
 
-enum sg_status sg_sqlite_visit_rows(sqlite3 *db, sqlite3_stmt *statement, enum sg_kind kind, sg_record_visit visit, void *context,
-                                    struct sg_error *error)
+static enum sg_status visit_rows(sqlite3 *db, sqlite3_stmt *statement, enum sg_kind kind, struct sg_sqlite_fetch *fetch,
+                                 sg_record_visit visit, void *context, struct sg_error *error)
 {
     struct sg_record record;
     enum sg_status status = SG_OK;
@@ -193,12 +195,30 @@ enum sg_status sg_sqlite_visit_rows(sqlite3 *db, sqlite3_stmt *statement, enum s
     for (int i = 0; i < SG_COLUMNS_MAX; i++)
         record.values[i] = sg_value_null();
     while (status == SG_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        status = sg_sqlite_row(db, statement, kind, &record, error);
+        status = sg_sqlite_row(db, statement, kind, fetch, &record, error);
         if (status == SG_OK)
             status = visit(context, &record);
+        sg_sqlite_fetch_reset(fetch);
     }
     if (status == SG_OK && rc != SQLITE_DONE)
         status = sg_sqlite_error(db, rc, "read", error);
     sqlite3_reset(statement);
+    return status;
+}
+
+enum sg_status sg_sqlite_visit_rows(sqlite3 *db, sqlite3_stmt *statement, enum sg_kind kind, struct sg_sqlite_fetch *fetch,
+                                    sg_record_visit visit, void *context, struct sg_error *error)
+{
+    struct sg_sqlite_fetch own = {0};
+    enum sg_status status;
+
+    if (fetch != NULL && !fetch->is_taken) {
+        fetch->is_taken = true;
+        status = visit_rows(db, statement, kind, fetch, visit, context, error);
+        fetch->is_taken = false;
+    } else {
+        status = visit_rows(db, statement, kind, &own, visit, context, error);
+        sg_sqlite_fetch_close(&own);
+    }
     return status;
 }

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "store/sqlite_large.h"
 #include "store/sqlite_sql.h"
 
 #include <errno.h>
@@ -239,6 +240,19 @@ static enum sg_status add_indexes(sqlite3 *db, enum sg_kind kind, bool may_chang
     return SG_OK;
 }
 
+static enum sg_status add_large_table(sqlite3 *db, bool may_change, struct sg_error *error)
+{
+    int64_t count;
+    enum sg_status status =
+        sg_sqlite_run_int(db, "SELECT count(*) FROM sqlite_schema WHERE name = '" SG_SQLITE_LARGE_TABLE "'", 0, &count, error);
+
+    if (status != SG_OK || count > 0)
+        return status;
+    if (!may_change)
+        return sg_error_set(error, SG_STORE_CORRUPT, "there is no table " SG_SQLITE_LARGE_TABLE ", though the schema version is ours");
+    return sg_sqlite_run(db, SG_SQLITE_LARGE_CREATE, error);
+}
+
 /* Compares the database with the table of kinds; adds what is missing if it may, else says what is. */
 static enum sg_status reconcile(sqlite3 *db, bool may_change, struct sg_error *error)
 {
@@ -252,7 +266,7 @@ static enum sg_status reconcile(sqlite3 *db, bool may_change, struct sg_error *e
         if (status != SG_OK)
             return status;
     }
-    return SG_OK;
+    return add_large_table(db, may_change, error);
 }
 
 static enum sg_status sync_path(const char *path, int flags, struct sg_error *error)

@@ -24,11 +24,6 @@ static const char *const column_types[] = {
     [SG_TYPE_ID] = "BLOB",
 };
 
-static bool has_rowid_key(const struct sg_kind_info *info)
-{
-    return info->key_columns == 1 && info->columns[0].type == SG_TYPE_INT;
-}
-
 static void append(struct sg_buf *sql, const char *text)
 {
     sg_buf_append(sql, sg_str_from(text));
@@ -76,10 +71,10 @@ void sg_sqlite_sql_create_table(struct sg_buf *sql, enum sg_kind kind)
         append_name(sql, info->columns[i].name);
         append(sql, " ");
         append(sql, column_types[info->columns[i].type]);
-        if (i == 0 && has_rowid_key(info))
+        if (i == 0 && sg_sqlite_has_rowid_key(info))
             append(sql, " PRIMARY KEY");
     }
-    if (has_rowid_key(info)) {
+    if (sg_sqlite_has_rowid_key(info)) {
         append(sql, ")");
         return;
     }
@@ -159,6 +154,31 @@ void sg_sqlite_sql_delete(struct sg_buf *sql, enum sg_kind kind, int key_columns
         append_name(sql, info->columns[i].name);
         append(sql, " = ?");
     }
+}
+
+void sg_sqlite_sql_forget(struct sg_buf *sql, enum sg_kind kind, int key_columns)
+{
+    const struct sg_kind_info *info = sg_kind_info(kind);
+    const char *joint = "DELETE FROM " SG_SQLITE_LARGE_TABLE " WHERE id IN (SELECT ";
+
+    for (int column = info->key_columns; column < info->column_count; column++) {
+        if (info->columns[column].type != SG_TYPE_BLOB)
+            continue;
+        append(sql, joint);
+        joint = " UNION ALL SELECT ";
+        append_name(sql, info->columns[column].name);
+        append(sql, " FROM ");
+        append_name(sql, info->table);
+        append(sql, " WHERE typeof(");
+        append_name(sql, info->columns[column].name);
+        append(sql, ") = 'integer'");
+        for (int i = 0; i < key_columns; i++) {
+            append(sql, " AND ");
+            append_name(sql, info->columns[i].name);
+            append(sql, i == 0 ? " = ?1" : " = ?2");
+        }
+    }
+    append(sql, ")");
 }
 
 static void append_bound(struct sg_buf *sql, int *bounds, const char *column, const char *comparison)
@@ -264,19 +284,27 @@ int sg_sqlite_bind(sqlite3_stmt *statement, int position, const struct sg_value 
     return SQLITE_MISUSE;
 }
 
-enum sg_status sg_sqlite_row(sqlite3 *db, sqlite3_stmt *statement, enum sg_kind kind, struct sg_record *record, struct sg_error *error)
+enum sg_status sg_sqlite_row(sqlite3 *db, sqlite3_stmt *statement, enum sg_kind kind, struct sg_sqlite_fetch *fetch,
+                             struct sg_record *record, struct sg_error *error)
 {
     const struct sg_kind_info *info = sg_kind_info(kind);
 
     record->kind = kind;
     for (int i = 0; i < info->column_count; i++) {
         struct sg_value *value = &record->values[i];
-        if (sqlite3_column_type(statement, i) == SQLITE_NULL) {
+        int stored_type = sqlite3_column_type(statement, i);
+        if (stored_type == SQLITE_NULL) {
             *value = sg_value_null();
             continue;
         }
         if (info->columns[i].type == SG_TYPE_INT) {
             *value = sg_value_int(sqlite3_column_int64(statement, i));
+            continue;
+        }
+        if (stored_type == SQLITE_INTEGER && info->columns[i].type == SG_TYPE_BLOB) {
+            enum sg_status status = sg_sqlite_large_get(fetch, db, i, sqlite3_column_int64(statement, i), value, error);
+            if (status != SG_OK)
+                return status;
             continue;
         }
         /* As a blob also for text: it is UTF-8 already, and column_text would copy it to put a NUL behind it. */

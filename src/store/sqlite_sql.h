@@ -5,7 +5,7 @@
 #ifndef STEPGATE_STORE_SQLITE_SQL_H
 #define STEPGATE_STORE_SQLITE_SQL_H
 
-#include <stepgate/store.h>
+#include "store/sqlite_large.h"
 
 #include <sqlite3.h>
 
@@ -18,6 +18,8 @@ void sg_sqlite_sql_put(struct sg_buf *sql, enum sg_kind kind);
 void sg_sqlite_sql_insert(struct sg_buf *sql, enum sg_kind kind);
 /* Parameters: the first `key_columns` columns. */
 void sg_sqlite_sql_delete(struct sg_buf *sql, enum sg_kind kind, int key_columns);
+/* Deletes the large values of what sg_sqlite_sql_delete would delete, with the same parameters. Only for a kind with a BLOB beside its key. */
+void sg_sqlite_sql_forget(struct sg_buf *sql, enum sg_kind kind, int key_columns);
 /* Parameters: the equal values, `after` and `before` where given, the limit. Result: all columns in their order. */
 void sg_sqlite_sql_select(struct sg_buf *sql, const struct sg_query *query);
 /* All records in key order; no parameters. */
@@ -36,8 +38,9 @@ enum sg_status sg_sqlite_run_int(sqlite3 *db, const char *sql, int64_t otherwise
 
 /* Binds without copying: the bytes stay where they are until the statement has been stepped and reset. */
 int sg_sqlite_bind(sqlite3_stmt *statement, int position, const struct sg_value *value, enum sg_column_type type);
-/* The row that `statement` stands on; the bytes are valid until it moves. */
-enum sg_status sg_sqlite_row(sqlite3 *db, sqlite3_stmt *statement, enum sg_kind kind, struct sg_record *record, struct sg_error *error);
+/* The row that `statement` stands on; the bytes are valid until it moves or `fetch` is reset. */
+enum sg_status sg_sqlite_row(sqlite3 *db, sqlite3_stmt *statement, enum sg_kind kind, struct sg_sqlite_fetch *fetch,
+                             struct sg_record *record, struct sg_error *error);
 
 /* The status that a result code means, with a message: "commit to /data/main.db: database or disk is full". */
 enum sg_status sg_sqlite_error(sqlite3 *db, int rc, const char *doing, struct sg_error *error);

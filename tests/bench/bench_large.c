@@ -28,12 +28,8 @@
 #include "base/check.h"
 #include "bench/world.h"
 
+/* What came, and what is made of it; nothing else may be as large. */
 #define COPIES_MAX 3.0
-/*
- * While a large memo is committed there is what came, the memo made of it, SQLite's record of that, and the neighbour in the table that SQLite compares
- * with, if it is as large: it reads rows whole to look at their keys.
- */
-#define COMMIT_COPIES_MAX 5.0
 #define ROUNDS_BEFORE 5 /* until the page cache is full */
 #define ROUNDS 3
 #define CONNECTIONS_MAX 64
@@ -236,7 +232,7 @@ static void measure_run(const struct server *server, struct app *app)
     watch_begin(server, "an answer comes in, the next call goes out");
     app_answer(app, 206, sg_buf_str(&answer));
     app_next(app, &call);
-    watch_end(server, answer.len, COMMIT_COPIES_MAX);
+    watch_end(server, answer.len, COPIES_MAX);
     if (call.len < answer.len)
         fail("the state was not in the call");
     watch_begin(server, "a call with a large state goes out");
@@ -284,7 +280,7 @@ static void measure_checkpoint(const struct server *server, struct app *app)
     watch_begin(server, "a checkpoint comes in");
     if (post(server, path, sg_buf_str(&body)) != 200)
         fail("the checkpoint was refused");
-    watch_end(server, body.len, COMMIT_COPIES_MAX);
+    watch_end(server, body.len, COPIES_MAX);
     app_answer(app, 200, SG_STR("null"));
     wait_for_commit(server);
     sg_buf_free(&body);

@@ -9,6 +9,7 @@ tests_unit_store_test_SOURCES = \
 	tests/unit/store_faults.c \
 	tests/unit/store_fixture.c tests/unit/store_fixture.h \
 	tests/unit/store_kinds.c \
+	tests/unit/store_large.c \
 	tests/unit/store_memory.c \
 	tests/unit/store_sqlite.c
 tests_unit_store_test_CPPFLAGS = $(TEST_CPPFLAGS)

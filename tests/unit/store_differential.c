@@ -15,6 +15,7 @@
 #define WRITES_MAX 12
 #define READS 25
 #define BYTES_MAX 8
+#define LARGE_MAX 70000
 
 /* Kinds of every make: INT key, ID and TEXT keys, with indexes and without. */
 static const enum sg_kind kinds[] = {SG_KIND_EVENT, SG_KIND_MEMO, SG_KIND_IDEMPOTENCY, SG_KIND_SETTING, SG_KIND_GATE, SG_KIND_RUN};
@@ -24,12 +25,19 @@ struct bytes_pool {
     size_t used;
 };
 
+static char large[LARGE_MAX];
+
 static struct sg_value random_value(struct sg_rng *rng, enum sg_column_type type, struct bytes_pool *pool)
 {
     if (type == SG_TYPE_INT)
         return sg_value_int((int64_t)sg_rng_below(rng, 7) - 2);
     if (type == SG_TYPE_ID)
         return sg_value_id(id_of((uint8_t)sg_rng_below(rng, 5)));
+    if (type == SG_TYPE_BLOB && sg_rng_below(rng, 3) == 0) {
+        static const size_t sizes[] = {850, 851, 3000, 9000, LARGE_MAX};
+        size_t offset = (size_t)sg_rng_below(rng, 5);
+        return sg_value_bytes((struct sg_str){large + offset, sizes[sg_rng_below(rng, SG_ARRAY_LEN(sizes))] - offset});
+    }
 
     assert(pool->used < SG_ARRAY_LEN(pool->bytes));
     char *bytes = pool->bytes[pool->used++];
@@ -110,6 +118,7 @@ static void run_seed(uint64_t seed)
         commit_ok(&sqlite, writes, count);
         compare_reads(&rng, &memory, &sqlite);
     }
+    assert_no_stray_large_value(&sqlite);
     fixture_reopen(&sqlite);
     compare_reads(&rng, &memory, &sqlite);
     fixture_close(&memory);
@@ -118,6 +127,8 @@ static void run_seed(uint64_t seed)
 
 Test(store_differential, both_stores_answer_alike)
 {
+    for (size_t i = 0; i < sizeof(large); i++)
+        large[i] = (char)(i * i % 251);
     for (uint64_t seed = 1; seed <= 12; seed++)
         run_seed(seed);
 }

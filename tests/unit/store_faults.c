@@ -17,19 +17,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BIG_BYTES 20000
+#define BIG_BYTES 70000
+#define BATCH_WRITES 6
 
 static char big[BIG_BYTES];
 
-/* Enough for several pages, an overflow chain, an index and a deletion. */
-static size_t make_batch(struct sg_write writes[5], int64_t round)
+/* Enough for several pages, an overflow chain, an index, a deletion, and large values: new, replaced and written in place. */
+static size_t make_batch(struct sg_write writes[BATCH_WRITES], int64_t round)
 {
     writes[0] = memo(SG_WRITE_INSERT, (uint8_t)(round % 256), "big", round, (struct sg_str){big, sizeof(big)});
     writes[1] = setting(SG_WRITE_PUT, "round", round % 2 == 0 ? "even" : "odd");
     writes[2] = event(SG_WRITE_INSERT, round, (uint8_t)(round % 7), "n");
     writes[3] = idempotency(SG_WRITE_PUT, 1, 1, round);
     writes[4] = event(SG_WRITE_DELETE, round - 1, 0, NULL);
-    return 5;
+    writes[5] = memo(SG_WRITE_PUT, 255, "again", round, (struct sg_str){big, sizeof(big)});
+    return BATCH_WRITES;
 }
 
 static char *everything(struct fixture *f)
@@ -47,7 +49,7 @@ static char *everything(struct fixture *f)
 
 static void open_with_faults(struct fixture *f)
 {
-    struct sg_write writes[5];
+    struct sg_write writes[BATCH_WRITES];
 
     fault_vfs_install();
     fixture_open_sqlite(f);
@@ -60,7 +62,7 @@ static void open_with_faults(struct fixture *f)
  */
 static void fail_each_call(struct fixture *f, unsigned calls, int code, int system_errno, enum sg_status expected)
 {
-    struct sg_write writes[5];
+    struct sg_write writes[BATCH_WRITES];
     int faults = 0;
 
     for (int64_t round = 2; round < 200; round++) {
@@ -122,7 +124,7 @@ Test(store_faults, write_that_fails_can_be_tried_again)
 Test(store_faults, disk_that_stays_full_is_reported_until_there_is_room)
 {
     struct fixture f;
-    struct sg_write writes[5];
+    struct sg_write writes[BATCH_WRITES];
     open_with_faults(&f);
     size_t count = make_batch(writes, 2);
 
@@ -138,7 +140,7 @@ Test(store_faults, disk_that_stays_full_is_reported_until_there_is_room)
 Test(store_faults, sync_that_fails_is_final)
 {
     struct fixture f;
-    struct sg_write writes[5];
+    struct sg_write writes[BATCH_WRITES];
     open_with_faults(&f);
 
     fault_vfs_arm(FAULT_SYNC, 1, SQLITE_IOERR_FSYNC, EIO, false);
@@ -157,7 +159,7 @@ Test(store_faults, sync_that_fails_in_a_checkpoint_is_final)
 {
     struct fixture f = {0};
     struct sg_store_sqlite_options options = {.directory = f.directory, .wal_bytes_max = 4096};
-    struct sg_write writes[5];
+    struct sg_write writes[BATCH_WRITES];
     fault_vfs_install();
     make_directory(f.directory);
     assert_status(sg_store_open_sqlite(&options, &f.store, &f.error), SG_OK);
@@ -182,7 +184,7 @@ Test(store_faults, checkpoint_without_room_is_reported_and_commits_go_on)
 {
     struct fixture f = {0};
     struct sg_store_sqlite_options options = {.directory = f.directory, .wal_bytes_max = 4096};
-    struct sg_write writes[5];
+    struct sg_write writes[BATCH_WRITES];
     fault_vfs_install();
     make_directory(f.directory);
     assert_status(sg_store_open_sqlite(&options, &f.store, &f.error), SG_OK);
@@ -201,7 +203,7 @@ Test(store_faults, checkpoint_without_room_is_reported_and_commits_go_on)
 Test(store_faults, file_size_limit_of_the_system_is_survived)
 {
     struct fixture f;
-    struct sg_write writes[5];
+    struct sg_write writes[BATCH_WRITES];
     struct rlimit limit;
     fixture_open_sqlite(&f);
     commit_ok(&f, writes, make_batch(writes, 1));
@@ -263,7 +265,7 @@ static bool fill_disk(const char *path)
 Test(store_faults, real_disk_that_fills_up_is_survived)
 {
     struct fixture f = {0};
-    struct sg_write writes[5];
+    struct sg_write writes[BATCH_WRITES];
     char filler[300];
     make_directory(f.directory);
     if (!mount_small_disk(f.directory)) {
@@ -450,7 +452,7 @@ Test(store_faults, opening_survives_exhaustion_at_every_allocation)
 Test(store_faults, commit_and_read_survive_exhaustion_at_every_allocation)
 {
     struct fixture f;
-    struct sg_write writes[5];
+    struct sg_write writes[BATCH_WRITES];
     struct sg_query query = {.kind = SG_KIND_EVENT, .index = SG_INDEX_EVENT_INTERNAL_ID, .limit = 10};
     struct sg_buf ignored = {0};
     count_sqlite_memory();

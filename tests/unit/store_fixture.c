@@ -2,6 +2,7 @@
 #include "store_fixture.h"
 
 #include "base/check.h"
+#include "store/sqlite_sql.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -220,4 +221,58 @@ const char *read_all(struct fixture *f, const struct sg_query *query)
     enum sg_status status = sg_store_read(f->reader, query, show, &f->text, &f->error);
     cr_assert(eq(int, (int)status, SG_OK), "%s", f->error.message);
     return shown(f);
+}
+
+/* Numbers that rows have in the place of large values, from all kinds, one after the other. */
+static void append_references(struct sg_buf *sql)
+{
+    const char *joint = "";
+
+    for (int kind = 0; kind < SG_KIND_COUNT; kind++) {
+        const struct sg_kind_info *info = sg_kind_info((enum sg_kind)kind);
+        for (int i = info->key_columns; i < info->column_count; i++) {
+            if (info->columns[i].type != SG_TYPE_BLOB)
+                continue;
+            const char *name = info->columns[i].name;
+            sg_buf_printf(sql, "%sSELECT \"%s\" AS id FROM \"%s\" WHERE typeof(\"%s\") = 'integer'", joint, name, info->table, name);
+            joint = " UNION ALL ";
+        }
+    }
+}
+
+static int64_t count_large_values(struct fixture *f)
+{
+    char path[600];
+    sqlite3 *db;
+    int64_t count;
+    int64_t references;
+    int64_t matches;
+    struct sg_buf from = {0};
+    struct sg_buf sql = {0};
+
+    snprintf(path, sizeof(path), "%s/main.db", f->directory);
+    cr_assert(eq(int, sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK));
+    append_references(&from);
+    assert_status(sg_sqlite_run_int(db, "SELECT count(*) FROM large_value", -1, &count, &f->error), SG_OK);
+    sg_buf_printf(&sql, "SELECT count(*) FROM (%.*s)%c", SG_FMT(sg_buf_str(&from)), '\0');
+    assert_status(sg_sqlite_run_int(db, sql.ptr, -1, &references, &f->error), SG_OK);
+    sg_buf_clear(&sql);
+    sg_buf_printf(&sql, "SELECT count(DISTINCT l.id) FROM large_value l JOIN (%.*s) r ON r.id = l.id%c", SG_FMT(sg_buf_str(&from)), '\0');
+    assert_status(sg_sqlite_run_int(db, sql.ptr, -1, &matches, &f->error), SG_OK);
+    cr_assert(eq(i64, references, count));
+    cr_assert(eq(i64, matches, count));
+    sg_buf_free(&from);
+    sg_buf_free(&sql);
+    sqlite3_close(db);
+    return count;
+}
+
+void assert_large_values(struct fixture *f, int64_t count)
+{
+    cr_assert(eq(i64, count_large_values(f), count));
+}
+
+void assert_no_stray_large_value(struct fixture *f)
+{
+    cr_assert(ge(i64, count_large_values(f), 0));
 }

@@ -75,6 +75,11 @@ enum sg_status show(void *context, const struct sg_record *record);
 const char *scan(struct fixture *f, enum sg_kind kind);
 const char *read_all(struct fixture *f, const struct sg_query *query);
 
+/* That the database has so many values apart from their rows, each with one row that refers to it. */
+void assert_large_values(struct fixture *f, int64_t count);
+/* The same, however many there are. */
+void assert_no_stray_large_value(struct fixture *f);
+
 #define assert_text(actual, expected) cr_assert(eq(str, (char *)(actual), (char *)(expected)))
 #define assert_status(actual, expected) cr_assert(eq(int, (int)(actual), (int)(expected)))
 

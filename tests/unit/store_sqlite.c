@@ -145,16 +145,19 @@ Test(store_files, damaged_page_makes_a_commit_fail_for_good)
     struct fixture f;
     char path[512];
     char zeros[4096] = {0};
+    struct stat empty;
     fixture_open_sqlite(&f);
-    for (uint8_t i = 0; i < 200; i++)
-        COMMIT(&f, memo(SG_WRITE_PUT, i, "s", i, ((struct sg_str){zeros, 900})));
-    close_store(&f);
+    fixture_reopen(&f);
     snprintf(path, sizeof(path), "%s/main.db", f.directory);
+    cr_assert(eq(int, stat(path, &empty), 0));
+    for (uint8_t i = 0; i < 200; i++)
+        COMMIT(&f, memo(SG_WRITE_PUT, i, "s", i, ((struct sg_str){zeros, 800})));
+    close_store(&f);
     FILE *file = fopen(path, "r+");
     memset(zeros, 0x55, sizeof(zeros));
     fseek(file, 0, SEEK_END);
     long pages = ftell(file) / 4096;
-    for (long page = 30; page < pages; page++) { /* the schema stays */
+    for (long page = (long)empty.st_size / 4096; page < pages; page++) { /* the schema stays */
         fseek(file, page * 4096, SEEK_SET);
         fwrite(zeros, sizeof(zeros), 1, file);
     }

@@ -18,14 +18,18 @@
 #include "base/duration.h"
 #include "engine/cursor.h"
 #include "engine/group.h"
+#include "engine/invoke.h"
 #include "engine/job.h"
 #include "engine/run.h"
 #include "engine/step.h"
 #include "engine/topic.h"
 #include "engine/wait.h"
 
-/* Ops that one turn applies: each writes at most a step, and a memo or a job and a pause. */
-#define OPS_PER_TURN (SG_LIMIT_WRITES_PER_MESSAGE / 3 - 10)
+/* What one op writes at most: a step, and a memo or a job and a pause. An invoke adds an event and a run with all that belongs to it. */
+#define WRITES_PER_OP 3
+#define WRITES_PER_INVOKE (9 + SG_LIMIT_CANCELS_PER_FUNCTION)
+/* The rest is for the end of the job. */
+#define WRITES_PER_TURN (SG_LIMIT_WRITES_PER_MESSAGE - 30)
 
 static bool is_plan(enum sg_opcode code)
 {
@@ -158,7 +162,7 @@ bool sg_answer_handle(struct sg_turn *turn, struct sg_message *message)
         snprintf(text, sizeof(text), "InngestErrFunctionOverflowed: The function run exceeded the step limit of %d steps.",
                  SG_LIMIT_OPS_PER_ANSWER);
         sg_run_fail(turn, run, "InngestErrFunctionOverflowed", text, strchr(text, ' ') + 1);
-    } else if (answer->op_count > OPS_PER_TURN) {
+    } else if (sg_apply_count(answer, 0, WRITES_PER_TURN) < answer->op_count) {
         sg_cursor_answer_add(turn, job, message);
     } else {
         struct sg_apply apply = {.job = job, .answer = answer, .position = message->as.answer.position};
@@ -173,6 +177,17 @@ bool sg_answer_handle(struct sg_turn *turn, struct sg_message *message)
     if (run != NULL && (run->flags & SG_RUN_IS_ENDED) == 0)
         sg_run_flush(turn, run);
     return false;
+}
+
+size_t sg_apply_count(const struct sg_answer *answer, size_t from, int writes_max)
+{
+    size_t count = 0;
+    for (int writes = 0; from + count < answer->op_count; count++) {
+        writes += answer->ops[from + count].code == SG_OP_INVOKE_FUNCTION ? WRITES_PER_INVOKE : WRITES_PER_OP;
+        if (writes > writes_max)
+            break;
+    }
+    return count;
 }
 
 void sg_apply_begin(struct sg_turn *turn, struct sg_apply *apply, bool is_resumed)
@@ -355,6 +370,8 @@ bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_o
         return sg_wait_begin(turn, apply, step, op, flags);
     case SG_OP_WAIT_FOR_SIGNAL:
         return sg_wait_signal_begin(turn, apply, step, op, flags);
+    case SG_OP_INVOKE_FUNCTION:
+        return sg_invoke_begin(turn, apply, step, op, flags);
     default:
         return not_supported(turn, run, op);
     }

@@ -22,6 +22,8 @@ struct sg_apply {
     const struct sg_op *complete; /* RunComplete: applied after all others */
     const struct sg_op *retry;    /* a step that failed and will be tried again, by this same job */
 };
+/* How many ops from number `from` on can be applied with about `writes_max` writes. */
+size_t sg_apply_count(const struct sg_answer *answer, size_t from, int writes_max);
 /* What the run must know at once: request version, forced plans, the pending set. */
 void sg_apply_begin(struct sg_turn *turn, struct sg_apply *apply, bool is_resumed);
 /* One op. False if it ended the run. */

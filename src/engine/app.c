@@ -336,6 +336,7 @@ static void listeners_clear(struct sg_engine *engine)
         sg_free(listener);
     }
     sg_map_free(&engine->listeners);
+    sg_map_free(&engine->slugs);
 }
 
 static struct sg_listener *listener_find_or_create(struct sg_engine *engine, struct sg_str pattern)
@@ -385,6 +386,8 @@ static bool listeners_rebuild(struct sg_engine *engine)
     while ((function = sg_map_next(&engine->functions, &cursor)) != NULL) {
         if (function->is_archived || function->app == NULL || function->app->is_archived)
             continue;
+        if (sg_map_add(&engine->slugs, function) == SG_NO_MEMORY) /* of two with one slug, one is found by it */
+            return false;
         for (int index = 0; index < function->trigger_count; index++)
             if (function->triggers[index].event.len > 0 && !listener_add(engine, &function->triggers[index], function))
                 return false;

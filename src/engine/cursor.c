@@ -25,7 +25,7 @@
 #include "engine/wait.h"
 
 #define WRITES_PER_SLICE 400
-#define OPS_PER_SLICE 100
+#define OP_WRITES_PER_SLICE 300
 #define JOBS_PER_SLICE 400
 
 static struct sg_cursor *cursor_create(struct sg_engine *engine, int64_t id, int kind, int64_t subject)
@@ -338,7 +338,8 @@ static void answer_advance(struct sg_turn *turn, struct sg_cursor *cursor)
     answer_resume(cursor, &apply);
 
     bool is_live = true;
-    for (int done = 0; done < OPS_PER_SLICE && cursor->next_op < cursor->answer->op_count && is_live; done++)
+    size_t count = sg_apply_count(cursor->answer, cursor->next_op, OP_WRITES_PER_SLICE);
+    for (size_t done = 0; done < count && is_live; done++)
         is_live = sg_apply_op(turn, &apply, &cursor->answer->ops[cursor->next_op++]);
     bool is_done = !is_live || cursor->next_op == cursor->answer->op_count;
     if (is_live && is_done) {

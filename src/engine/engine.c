@@ -48,6 +48,8 @@ enum sg_status sg_engine_create(const struct sg_engine_options *options, struct 
     sg_map_init_strs(&made->listeners, offsetof(struct sg_listener, pattern));
     sg_map_init_ids(&made->runs, offsetof(struct sg_run, id));
     sg_map_init_ids(&made->recent_keys, offsetof(struct sg_recent_key, mix));
+    sg_map_init_strs(&made->slugs, offsetof(struct sg_function, slug));
+    sg_map_init_ids(&made->invocations, 0);
     sg_map_init_strs(&made->topics, offsetof(struct sg_topic, name));
     sg_map_init_strs(&made->signals, offsetof(struct sg_signal, name));
     sg_heap_init(&made->due);
@@ -82,6 +84,7 @@ void sg_engine_free(struct sg_engine *engine)
         cursor = 0;
     }
     sg_map_free(&engine->topics);
+    sg_map_free(&engine->invocations);
     sg_map_free(&engine->signals);
     sg_engine_forget_keys(engine, INT64_MAX);
     sg_map_free(&engine->recent_keys);

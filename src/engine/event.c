@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "engine/app.h"
 #include "engine/cursor.h"
+#include "engine/invoke.h"
 #include "engine/run.h"
 #include "engine/topic.h"
 
@@ -94,11 +95,13 @@ void sg_engine_forget_keys(struct sg_engine *engine, int64_t commit)
 
 /* ---- consumers ---- */
 
-static void schedule(struct sg_turn *turn, const struct sg_event *event, struct sg_function *function)
+static void schedule(struct sg_turn *turn, const struct sg_event *event, struct sg_function *function, struct sg_str invoker)
 {
     bool has_key = !sg_id_is_null(event->key);
-    if (has_key && is_duplicate(turn->engine, event, function->id))
+    if (has_key && is_duplicate(turn->engine, event, function->id)) {
+        sg_invoke_refused(turn, invoker, SG_STR("the invoked function has run for an event of this id already"));
         return;
+    }
     int64_t due_at_ms = event->ts_ms + turn->engine->options.clock_offset_ms;
     struct sg_run_spec spec = {
         .function = function,
@@ -109,23 +112,49 @@ static void schedule(struct sg_turn *turn, const struct sg_event *event, struct 
         .event_bytes = (int64_t)event->body.len,
         .start_at_ms = due_at_ms > turn->now_ms ? due_at_ms : turn->now_ms, /* reference/04 §3.5 */
         .body = event->body,
+        .invoker = invoker,
     };
     struct sg_id run_id = sg_run_create(turn, &spec);
     if (has_key && !turn->is_failed)
         key_remember(turn, event, function, run_id);
 }
 
+/* The list with an invoked function in its place, once. */
+static struct sg_function **with_target(struct sg_turn *turn, struct sg_function **functions, size_t *count, struct sg_function *target)
+{
+    if (target == NULL)
+        return functions;
+    struct sg_function **list = sg_arena_alloc(&turn->engine->scratch, (*count + 1) * sizeof(struct sg_function *));
+    if (list == NULL) {
+        turn->is_failed = true;
+        return functions;
+    }
+    size_t total = 0;
+    for (size_t index = 0; index < *count && sg_id_cmp(functions[index]->id, target->id) < 0; index++)
+        list[total++] = functions[index];
+    size_t rest = total;
+    list[total++] = target;
+    for (; rest < *count; rest++)
+        if (functions[rest] != target)
+            list[total++] = functions[rest];
+    *count = total;
+    return list;
+}
+
 bool sg_event_offer(struct sg_turn *turn, const struct sg_event *event, struct sg_id *after, size_t writes_max)
 {
     size_t count;
+    struct sg_str invoker = SG_STR_NULL;
+    struct sg_function *target = sg_invoke_target(turn, event, &invoker);
     struct sg_function **functions = sg_app_listeners(turn, event->name, event->body, event->position, &count);
+    functions = with_target(turn, functions, &count, target);
     size_t writes_before = turn->batch->write_count;
     for (size_t index = 0; index < count && !turn->is_failed; index++) {
         if (!sg_id_is_null(*after) && sg_id_cmp(functions[index]->id, *after) <= 0)
             continue;
         if (turn->batch->write_count - writes_before + WRITES_PER_RUN > writes_max)
             return false;
-        schedule(turn, event, functions[index]);
+        schedule(turn, event, functions[index], functions[index] == target ? invoker : SG_STR_NULL);
         *after = functions[index]->id;
     }
     return true;
@@ -195,25 +224,38 @@ void sg_events_accept(struct sg_turn *turn, struct sg_message *message)
 
 /* ---- lifecycle ---- */
 
-static void lifecycle_add(struct sg_turn *turn, const struct sg_run *run, struct sg_str name)
+int64_t sg_event_append(struct sg_turn *turn, struct sg_id internal_id, struct sg_str name, int64_t ts_ms, struct sg_str body)
+{
+    int64_t position = turn->engine->next_position++;
+    struct sg_record *record = event_write(turn, position, internal_id, name, ts_ms);
+    if (record == NULL)
+        return position;
+    record->values[SG_EVENT_RECEIVED_AT] = sg_value_int(turn->now_ms - turn->engine->options.clock_offset_ms);
+    record->values[SG_EVENT_BODY] = sg_value_bytes(body);
+    return position;
+}
+
+static int64_t lifecycle_add(struct sg_turn *turn, const struct sg_run *run, struct sg_str name)
 {
     struct sg_engine *engine = turn->engine;
     int64_t position = engine->next_position++;
     int64_t wall_ms = turn->now_ms - engine->options.clock_offset_ms;
     struct sg_record *record = event_write(turn, position, sg_turn_ulid(turn), name, wall_ms);
     if (record == NULL)
-        return;
+        return position;
     record->values[SG_EVENT_RECEIVED_AT] = sg_value_int(wall_ms);
     record->values[SG_EVENT_RUN_ID] = sg_turn_id(turn, run->id);
     if (sg_app_has_listener(engine, name) || sg_topic_find(engine, name) != NULL)
         sg_cursor_event_add(turn, position, name, (struct sg_id){{0}});
+    return position;
 }
 
-void sg_event_lifecycle(struct sg_turn *turn, const struct sg_run *run, enum sg_run_status status)
+int64_t sg_event_lifecycle(struct sg_turn *turn, const struct sg_run *run, enum sg_run_status status)
 {
-    lifecycle_add(turn, run, SG_STR("inngest/function.finished"));
+    int64_t position = lifecycle_add(turn, run, SG_STR("inngest/function.finished"));
     if (status == SG_RUN_FAILED)
         lifecycle_add(turn, run, SG_STR("inngest/function.failed"));
     if (status == SG_RUN_CANCELLED)
         lifecycle_add(turn, run, SG_STR("inngest/function.cancelled"));
+    return position;
 }

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "engine/cursor.h"
+#include "engine/invoke.h"
 #include "engine/job.h"
 #include "engine/run.h"
 #include "engine/step.h"
@@ -208,7 +209,7 @@ static void pauses_dump(const struct sg_run *run, struct sg_buf *out)
     sg_free(pauses);
 }
 
-static void run_dump(const struct sg_run *run, struct sg_buf *out)
+static void run_dump(const struct sg_engine *engine, const struct sg_run *run, struct sg_buf *out)
 {
     char id[SG_ULID_LEN + 1];
     sg_ulid_format(run->id, id);
@@ -218,7 +219,8 @@ static void run_dump(const struct sg_run *run, struct sg_buf *out)
                   run->next_seq, (long long)run->state_bytes, run->request_version, run->flags, run->pending_count, run->group_ordinal);
     for (uint32_t index = 0; index < run->event_count; index++)
         sg_buf_printf(out, " %lld", (long long)sg_run_positions(run)[index]);
-    sg_buf_byte(out, '\n');
+    struct sg_str invoker = sg_invoke_of(engine, run);
+    sg_buf_printf(out, " invoker '%.*s'\n", SG_FMT(invoker));
     jobs_dump(run, out);
     pauses_dump(run, out);
 }
@@ -250,7 +252,7 @@ void sg_engine_dump(const struct sg_engine *engine, struct sg_buf *out)
         sorted[count++] = entry;
     qsort(sorted, count, sizeof(*sorted), run_cmp);
     for (size_t index = 0; index < count; index++)
-        run_dump(sorted[index], out);
+        run_dump(engine, sorted[index], out);
     for (const struct sg_list_node *node = engine->cursors.first; node != NULL; node = node->next) {
         const struct sg_cursor *item = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
         char after[SG_UUID_LEN + 1];

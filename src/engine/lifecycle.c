@@ -49,6 +49,14 @@ enum sg_status sg_lifecycle_render(const struct sg_lifecycle *lifecycle, struct 
     sg_buf_append(out, SG_STR("{\"data\":{\"_inngest\":{\"status\":\""));
     sg_buf_append(out, sg_str_from(sg_run_status_name(lifecycle->status)));
     sg_buf_append(out, SG_STR("\"}"));
+    if (lifecycle->event_count > 0 && lifecycle->events[0].len > 0) {
+        struct sg_str own = sg_json_get(sg_json_get(lifecycle->events[0], SG_STR("data")), SG_STR("_inngest"));
+        struct sg_str correlation = sg_json_get(own, SG_STR("correlation_id"));
+        if (sg_json_kind_of(correlation) == SG_JSON_STRING) {
+            sg_buf_append(out, SG_STR(",\"correlation_id\":"));
+            sg_buf_append(out, correlation);
+        }
+    }
     if (lifecycle->error.len > 0) {
         sg_buf_append(out, SG_STR(",\"error\":"));
         sg_buf_append(out, lifecycle->error);

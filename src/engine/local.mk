@@ -12,6 +12,7 @@ src_engine_libengine_la_SOURCES = \
 	src/engine/explain.c src/engine/explain.h \
 	src/engine/group.c src/engine/group.h \
 	src/engine/inspect.c \
+	src/engine/invoke.c src/engine/invoke.h \
 	src/engine/job.c src/engine/job.h \
 	src/engine/lifecycle.c \
 	src/engine/names.c \

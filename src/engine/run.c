@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "engine/cursor.h"
 #include "engine/event.h"
+#include "engine/invoke.h"
 #include "engine/job.h"
 #include "engine/pause.h"
 #include "engine/step.h"
@@ -87,6 +88,8 @@ struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec)
         turn->is_failed = true;
         return (struct sg_id){{0}};
     }
+    if (spec->invoker.len > 0 && !sg_invoke_remember(engine, run, spec->invoker))
+        turn->is_failed = true;
     if (sg_hot_create(engine, run))
         run->hot->is_loaded = true; /* no steps yet: nothing to load */
     else
@@ -165,6 +168,9 @@ static void live_write(struct sg_turn *turn, const struct sg_run *run)
     values[SG_RUN_LIVE_GROUP] = sg_value_int(run->group_ordinal);
     values[SG_RUN_LIVE_EVENT_ID] = sg_turn_id(turn, run->event_id);
     values[SG_RUN_LIVE_FUNCTION_VERSION] = sg_value_int(run->function_version);
+    struct sg_str invoker = sg_invoke_of(turn->engine, run);
+    if (invoker.len > 0)
+        values[SG_RUN_LIVE_INVOKER] = sg_value_bytes(sg_turn_copy(turn, invoker));
 }
 
 void sg_run_delete_live(struct sg_turn *turn, const struct sg_run *run)
@@ -228,8 +234,10 @@ void sg_run_end(struct sg_turn *turn, struct sg_run *run, const struct sg_run_en
 
     sg_step_flush(turn, run);
     row_write(turn, run, end);
-    if ((run->flags & SG_RUN_IS_SILENT) == 0)
-        sg_event_lifecycle(turn, run, end->status);
+    if ((run->flags & SG_RUN_IS_SILENT) == 0) {
+        int64_t finished = sg_event_lifecycle(turn, run, end->status);
+        sg_invoke_ended(turn, run, finished);
+    }
 
     size_t job_count = 0;
     for (struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job))
@@ -412,6 +420,10 @@ enum sg_status sg_run_restore(struct sg_engine *engine, const struct sg_record *
         sg_pool_give(&engine->run_pool, run);
         return SG_NO_MEMORY;
     }
+    run->flags &= (uint8_t)~SG_RUN_IS_INVOKED;
+    struct sg_str invoker = values[SG_RUN_LIVE_INVOKER].bytes;
+    if (invoker.len > 0 && !sg_invoke_remember(engine, run, invoker))
+        return SG_NO_MEMORY;
     return SG_OK;
 }
 
@@ -419,6 +431,7 @@ void sg_run_forget(struct sg_engine *engine, struct sg_run *run, struct sg_batch
 {
     SG_CHECK(run, SG_RUN_MAGIC);
     sg_map_remove_id(&engine->runs, run->id);
+    sg_invoke_forget(engine, run);
     while (run->pauses != NULL)
         sg_pause_forget(engine, run->pauses);
     while (run->jobs_last != NULL)

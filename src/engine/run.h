@@ -11,8 +11,9 @@ struct sg_run_spec {
     const int64_t *positions;
     size_t event_count;
     int64_t event_bytes;
-    int64_t start_at_ms; /* now, or later for a future event */
-    struct sg_str body;  /* of the first event: what cancelOn is held against; "" for a batch, which has none (reference/02 §13.1) */
+    int64_t start_at_ms;   /* now, or later for a future event */
+    struct sg_str body;    /* of the first event: what cancelOn is held against; "" for a batch, which has none (reference/02 §13.1) */
+    struct sg_str invoker; /* the correlation id of the step.invoke that started it; "" for none */
 };
 
 /* Creates a run with its first job, which starts if it is due. Out of memory is latched in the turn. */

@@ -128,6 +128,7 @@ struct sg_hot {
 };
 
 enum sg_run_flag {
+    SG_RUN_IS_INVOKED = 32,    /* somebody waits for its end (invoke.c) */
     SG_RUN_IS_PLAN_FORCED = 1, /* ctx.disable_immediate_execution */
     SG_RUN_IS_SILENT = 2,      /* its trigger is a failed or finished event: no lifecycle events (reference/02 §6.4) */
     SG_RUN_IS_ENDED = 4,       /* being cleared by a cursor */
@@ -310,12 +311,14 @@ struct sg_engine {
     int64_t next_job_id;
     int64_t job_ids_end; /* up to here they are reserved in the store */
     int64_t next_cursor_id;
-    struct sg_map apps;      /* by id */
-    struct sg_map functions; /* by id */
-    struct sg_map listeners; /* by pattern */
-    struct sg_map runs;      /* by id */
-    struct sg_map topics;    /* by event name */
-    struct sg_map signals;   /* by name */
+    struct sg_map apps;        /* by id */
+    struct sg_map functions;   /* by id */
+    struct sg_map listeners;   /* by pattern */
+    struct sg_map runs;        /* by id */
+    struct sg_map slugs;       /* functions that can be invoked, by slug */
+    struct sg_map invocations; /* who waits for an invoked run's end, by its id */
+    struct sg_map topics;      /* by event name */
+    struct sg_map signals;     /* by name */
     struct sg_heap due;
     struct sg_list cursors;
     struct sg_list active; /* cursors that can advance */

@@ -146,8 +146,8 @@ static bool is_known(const struct sg_step *step)
     return (step->flags & (SG_STEP_IS_PLANNED | SG_STEP_HAS_MEMO)) != 0;
 }
 
-static struct sg_job *job_add(struct sg_turn *turn, struct sg_run *run, struct sg_step *step, const struct sg_op *op, int flags,
-                              int64_t delay_ms)
+struct sg_job *sg_wait_job_add(struct sg_turn *turn, struct sg_run *run, struct sg_step *step, const struct sg_op *op, int flags,
+                               int64_t delay_ms)
 {
     step->flags |= SG_STEP_IS_PLANNED;
     step->status = SG_STEP_WAITING;
@@ -168,7 +168,7 @@ static struct sg_str trigger_body(const struct sg_run *run)
 static void wait_add(struct sg_turn *turn, struct sg_apply *apply, struct sg_step *step, const struct sg_op *op, int flags,
                      int64_t delay_ms, const struct residue *residue)
 {
-    struct sg_job *job = job_add(turn, apply->job->run, step, op, flags, delay_ms);
+    struct sg_job *job = sg_wait_job_add(turn, apply->job->run, step, op, flags, delay_ms);
     if (job == NULL)
         return;
     sg_pause_add(turn, apply->job->run,
@@ -251,7 +251,7 @@ bool sg_wait_signal_begin(struct sg_turn *turn, struct sg_apply *apply, struct s
     }
     if (other != NULL)
         sg_signal_replace(turn, other);
-    struct sg_job *job = job_add(turn, run, step, op, job_flags, delay_ms);
+    struct sg_job *job = sg_wait_job_add(turn, run, step, op, job_flags, delay_ms);
     if (job == NULL)
         return true; /* the turn says that memory ran out */
     sg_pause_add(turn, run, &(struct sg_pause_spec){.kind = SG_PAUSE_SIGNAL, .job = job, .name = name, .expires_at_ms = job->due.key_ms});

@@ -20,6 +20,10 @@ bool sg_wait_signal_begin(struct sg_turn *turn, struct sg_apply *apply, struct s
 bool sg_wait_timeout_read(struct sg_turn *turn, struct sg_run *run, const struct sg_op *op, const char *what, int64_t absent_ms,
                           struct sg_str *raw, int64_t *delay_ms);
 
+/* The job of a wait that the step begins: it comes due at the timeout. NULL if memory ran out. */
+struct sg_job *sg_wait_job_add(struct sg_turn *turn, struct sg_run *run, struct sg_step *step, const struct sg_op *op, int flags,
+                               int64_t delay_ms);
+
 /* Watches for the events of the function's cancelOn, for a run that `body` has just started (reference/02 §13.1). */
 void sg_wait_cancel_on(struct sg_turn *turn, struct sg_run *run, struct sg_str body);
 

@@ -2,7 +2,7 @@
  * Pins.
  *
  * The model. An event is needed while a live run was started by it, while a cursor carries it to its consumers, or while it lies in an
- * open batch. A lifecycle event has no bytes of its own (sdk/event_read.c): it needs the finished run it is about, which needs the
+ * open batch, or has answered a wait that has not woken up yet. A lifecycle event has no bytes of its own (sdk/event_read.c): it needs the finished run it is about, which needs the
  * events that had started it, which may be lifecycle events again. All of that is read in one snapshot, so it is what was needed at one
  * moment; no lock is taken and nobody waits (a million live runs take half a second, or four from a cold disk, during which the log of
  * the store is not reset).
@@ -48,6 +48,7 @@ static enum sg_status note_function(void *context, const struct sg_record *recor
 static enum sg_status note_cursor(void *context, const struct sg_record *record);
 static enum sg_status note_run_live(void *context, const struct sg_record *record);
 static enum sg_status note_batch_item(void *context, const struct sg_record *record);
+static enum sg_status note_pause(void *context, const struct sg_record *record);
 static enum sg_status note_lifecycle(void *context, const struct sg_record *record);
 static enum sg_status note_started(void *context, const struct sg_record *record);
 static enum sg_status note_positions(struct reading *reading, struct sg_str list, bool is_suspect);
@@ -72,6 +73,8 @@ enum sg_status sg_pins_read(struct sg_pins *pins, struct sg_store_reader *reader
         status = read_all(&reading, SG_KIND_CURSOR, note_cursor);
     if (status == SG_OK)
         status = read_all(&reading, SG_KIND_BATCH_ITEM, note_batch_item);
+    if (status == SG_OK)
+        status = read_all(&reading, SG_KIND_PAUSE, note_pause);
     if (status == SG_OK)
         status = read_all(&reading, SG_KIND_RUN_LIVE, note_run_live);
     if (status == SG_OK)
@@ -172,6 +175,15 @@ static enum sg_status note_cursor(void *context, const struct sg_record *record)
 static enum sg_status note_batch_item(void *context, const struct sg_record *record)
 {
     return note_position(context, record->values[SG_BATCH_ITEM_POSITION].number, true);
+}
+
+/* The event that has answered a wait is needed until the run has woken up. */
+static enum sg_status note_pause(void *context, const struct sg_record *record)
+{
+    int64_t flags = record->values[SG_PAUSE_FLAGS].number;
+    if ((flags & SG_PAUSE_IS_ANSWERED) == 0 || (flags & SG_PAUSE_HAS_VALUE) != 0)
+        return look(context);
+    return note_position(context, record->values[SG_PAUSE_POSITION].number, true);
 }
 
 static enum sg_status note_run_live(void *context, const struct sg_record *record)

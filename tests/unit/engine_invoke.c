@@ -1,0 +1,215 @@
+/* step.invoke: a run that starts another and waits for its end (reference/02 §9.2). */
+#include "unit/engine_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define INVOKE "[{'op':'InvokeFunction','id':'i','displayName':'i','opts':{'function_id':'callee','payload':{'data':{'z':1}}}}]"
+
+static struct sg_id caller_id;
+
+static struct fixture *two_functions(void)
+{
+    struct fixture *f = fixture_create("10:00:00");
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0}, {"callee", "demo/other", NULL, 0, 0});
+    send_event(f, "demo/go");
+    caller_id = f->last_run;
+    return f;
+}
+
+static const char *memo_of_caller(struct fixture *f)
+{
+    f->last_run = caller_id;
+    return memo(f, "i");
+}
+
+Test(engine_invoke, the_result_of_the_other_run_is_the_result_of_the_step)
+{
+    struct fixture *f = two_functions();
+
+    report(f, INVOKE);
+    ASSERT_TEXT(events(f), "demo/go inngest/function.invoked");
+    ASSERT_TEXT(calls(f), "step@0 step@0");
+    cr_assert(sg_str_eq(last_call(f)->slug, SG_STR("callee")));
+    crash(f);
+    finish(f, "{'ok':true}");
+
+    ASSERT_TEXT(memo_of_caller(f), "{\"data\":{\"ok\":true}}");
+    cr_assert(sg_str_eq(last_call(f)->slug, SG_STR("fn")));
+    cr_assert(sg_str_eq(last_call(f)->cause, SG_STR("i")));
+    ASSERT_INT(count(f, SG_KIND_PAUSE), 0);
+    fixture_free(f);
+}
+
+Test(engine_invoke, null_is_null)
+{
+    struct fixture *f = two_functions();
+    report(f, INVOKE);
+
+    finish(f, "null");
+
+    ASSERT_TEXT(memo_of_caller(f), "{\"data\":null}");
+    fixture_free(f);
+}
+
+Test(engine_invoke, the_error_of_the_other_run_is_the_error_of_the_step)
+{
+    struct fixture *f = two_functions();
+
+    report(f, INVOKE);
+    fail(f, "{'error':'invalid status code: 500','message':'boom','name':'Error'}", false);
+
+    ASSERT_TEXT(memo_of_caller(f), "{\"error\":{\"error\":\"invalid status code: 500\",\"message\":\"boom\",\"name\":\"Error\"}}");
+    ASSERT_TEXT(step_status(f, "i"), "Failed");
+    ASSERT_TEXT(run_status(f), "Running");
+    fixture_free(f);
+}
+
+Test(engine_invoke, a_cancelled_run_is_an_error)
+{
+    struct fixture *f = two_functions();
+    report(f, INVOKE);
+
+    cancel(f, f->last_run);
+
+    ASSERT_TEXT(memo_of_caller(f), "{\"error\":{\"message\":\"invoked function was cancelled\",\"name\":\"Error\"}}");
+    fixture_free(f);
+}
+
+Test(engine_invoke, an_unknown_and_an_archived_function_are_errors)
+{
+    struct fixture *f = two_functions();
+    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'nobody','payload':{}}}]");
+    ASSERT_TEXT(memo_of_caller(f), "{\"error\":{\"message\":\"could not find function with ID: nobody\",\"name\":\"Error\"}}");
+    ASSERT_TEXT(calls(f), "step@0 step@1");
+    fixture_free(f);
+
+    f = two_functions();
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0});
+    report(f, INVOKE);
+    ASSERT_TEXT(memo_of_caller(f), "{\"error\":{\"message\":\"could not find function with ID: callee\",\"name\":\"Error\"}}");
+    fixture_free(f);
+}
+
+Test(engine_invoke, an_end_that_does_not_come_in_time_is_an_error_and_the_other_run_goes_on)
+{
+    struct fixture *f = two_functions();
+    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{},'timeout':'5m'}}]");
+    struct sg_id callee = f->last_run;
+    move_clock(f, "10:05:00");
+
+    cr_assert(strstr(memo_of_caller(f), "\"name\":\"InngestInvokeTimeoutError\"") != NULL);
+    f->last_run = callee;
+    ASSERT_TEXT(run_status(f), "Running");
+    finish_to(f, 1, "1");
+    ASSERT_TEXT(run_status(f), "Completed");
+    ASSERT_INT(f->call_count, 3);
+    fixture_free(f);
+}
+
+Test(engine_invoke, reported_twice_it_invokes_once)
+{
+    struct fixture *f = two_functions();
+    f->request_version = 1;
+    report(f, "[{'op':'StepPlanned','id':'a'},{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{}}}]");
+    report_to(f, 2, "[{'op':'StepRun','id':'a'}]");
+
+    report_to(f, 3, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{}}}]");
+
+    ASSERT_INT(runs_of(f, "callee"), 1);
+    fixture_free(f);
+}
+
+Test(engine_invoke, a_function_may_invoke_itself_and_the_event_says_who_did)
+{
+    struct fixture *f = two_functions();
+
+    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'fn','payload':{'data':{'n':1,'_inngest':'mine'}}}}]");
+
+    ASSERT_INT(runs_of(f, "fn"), 2);
+    finish(f, "2");
+    ASSERT_TEXT(memo_of_caller(f), "{\"data\":2}");
+    fixture_free(f);
+}
+
+Test(engine_invoke, several_at_once_are_followed_by_one_discovery)
+{
+    struct fixture *f = two_functions();
+    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{}}},"
+              "{'op':'InvokeFunction','id':'j','opts':{'function_id':'callee','payload':{}}}]");
+
+    finish_to(f, 2, "2");
+    ASSERT_INT(f->call_count, 3);
+    finish_to(f, 1, "1");
+
+    ASSERT_TEXT(memo_of_caller(f), "{\"data\":1}");
+    ASSERT_TEXT(stack(f), "j i");
+    ASSERT_INT(f->call_count, 4);
+    fixture_free(f);
+}
+
+Test(engine_invoke, hundreds_at_once_are_done_in_slices)
+{
+    struct fixture *f = two_functions();
+    struct sg_buf ops = {0};
+    for (int index = 0; index < 300; index++)
+        sg_buf_printf(&ops, "%s{'op':'InvokeFunction','id':'i%d','opts':{'function_id':'callee','payload':{'data':{'n':%d}}}}",
+                      index == 0 ? "[" : ",", index, index);
+    sg_buf_append(&ops, SG_STR("]"));
+    sg_buf_byte(&ops, '\0');
+
+    report(f, ops.ptr);
+    sg_buf_free(&ops);
+
+    ASSERT_INT(runs_of(f, "callee"), 300);
+    cr_assert(f->writes <= SG_LIMIT_WRITES_PER_MESSAGE);
+    for (int call = 1; call <= 300; call++)
+        finish_to(f, call, "1");
+    f->last_run = caller_id;
+    ASSERT_INT(f->call_count, 302);
+    ASSERT_TEXT(memo(f, "i299"), "{\"data\":1}");
+    fixture_free(f);
+}
+
+Test(engine_invoke, who_listens_to_the_event_gets_it_too)
+{
+    struct fixture *f = fixture_create("10:00:00");
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0}, {"callee", "demo/other", NULL, 0, 0}, {"spy", "inngest/function.invoked", NULL, 0, 0});
+    send_event(f, "demo/go");
+    caller_id = f->last_run;
+
+    report(f, INVOKE);
+
+    ASSERT_INT(runs_of(f, "callee"), 1);
+    ASSERT_INT(runs_of(f, "spy"), 1);
+    fixture_free(f);
+}
+
+Test(engine_invoke, an_event_id_of_the_callers_counts_once)
+{
+    struct fixture *f = two_functions();
+#define ONCE "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{'id':'order-1'}}}]"
+    report(f, ONCE);
+    ASSERT_INT(runs_of(f, "callee"), 1);
+    finish(f, "1");
+    ASSERT_TEXT(memo_of_caller(f), "{\"data\":1}");
+
+    send_event(f, "demo/go");
+    caller_id = f->last_run;
+    report_to(f, 3, ONCE);
+
+    ASSERT_INT(runs_of(f, "callee"), 1);
+    ASSERT_TEXT(memo_of_caller(f),
+                "{\"error\":{\"message\":\"the invoked function has run for an event of this id already\",\"name\":\"Error\"}}");
+    fixture_free(f);
+}
+
+Test(engine_invoke, without_a_function_the_run_fails)
+{
+    struct fixture *f = two_functions();
+
+    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'payload':{}}}]");
+
+    ASSERT_TEXT(run_status(f), "Failed");
+    fixture_free(f);
+}

@@ -165,6 +165,15 @@ struct sg_loaded_step {
     int64_t ended_at_ms; /* 0: it has not ended */
 };
 
+/* A run that was live when the store was read. */
+struct sg_loaded_run {
+    struct sg_id id;
+    struct sg_str event; /* the bytes of its first event, if the cancellation has a condition; empty if they cannot be read */
+};
+/* The most that one SG_MESSAGE_LOADED_RUNS brings: one slice's work. The first event is brought however large it is. */
+#define SG_LOADED_RUNS_MAX 100
+#define SG_LOADED_RUNS_EVENT_BYTES_MAX (512 * 1024)
+
 enum sg_message_kind {
     SG_MESSAGE_EVENTS,
     SG_MESSAGE_REGISTER,
@@ -175,8 +184,11 @@ enum sg_message_kind {
     SG_MESSAGE_REMOVE_APP,
     SG_MESSAGE_LOADED_RUN,
     SG_MESSAGE_LOADED_EVENT,
-    SG_MESSAGE_EXPLAIN, /* why is this run not moving? reply.text is JSON */
-    SG_MESSAGE_SIGNAL,  /* reply.id is the run that waited for it */
+    SG_MESSAGE_EXPLAIN,           /* why is this run not moving? reply.text is JSON */
+    SG_MESSAGE_CANCEL_RUNS,       /* in bulk; reply.id is the cancellation */
+    SG_MESSAGE_DROP_CANCELLATION, /* forget it, and end it if it is under way */
+    SG_MESSAGE_LOADED_RUNS,
+    SG_MESSAGE_SIGNAL, /* reply.id is the run that waited for it */
     SG_MESSAGE_KIND_COUNT
 };
 
@@ -229,6 +241,25 @@ struct sg_message {
         struct {
             struct sg_id run_id;
         } explain;
+        struct {
+            struct sg_str app;        /* its name */
+            struct sg_str function;   /* its slug, with the app's name before it or without */
+            int64_t after_ms;         /* wall clock: of runs created from here, 0: from the beginning, */
+            int64_t before_ms;        /* to here */
+            struct sg_str expression; /* over `event`; empty: all of them */
+            bool is_dry_run;          /* only count them */
+        } cancel_runs;
+        struct {
+            struct sg_id id;
+        } cancellation;
+        struct {
+            struct sg_id id; /* of the cancellation that asked */
+            enum sg_status status;
+            struct sg_loaded_run *runs; /* in the order of their ids */
+            size_t run_count;
+            struct sg_id reached; /* the last one that was looked at, of whatever function */
+            bool is_last;         /* there are no more in the window */
+        } loaded_runs;
         struct {
             struct sg_str name;
             struct sg_str data; /* canonical JSON */
@@ -318,16 +349,20 @@ struct sg_client {
     void (*reply)(struct sg_client *client, const struct sg_reply *reply);
 };
 
-enum sg_effect_kind { SG_EFFECT_REPLY, SG_EFFECT_CALL, SG_EFFECT_LOAD_RUN, SG_EFFECT_LOAD_EVENT };
+enum sg_effect_kind { SG_EFFECT_REPLY, SG_EFFECT_CALL, SG_EFFECT_LOAD_RUN, SG_EFFECT_LOAD_EVENT, SG_EFFECT_LOAD_RUNS };
 
 struct sg_effect {
     enum sg_effect_kind kind;
     struct sg_client *client; /* REPLY */
     struct sg_reply reply;    /* REPLY */
     struct sg_call *call;     /* CALL: owned by whoever lets the effect out */
-    struct sg_id run_id;      /* LOAD_RUN: answer with SG_MESSAGE_LOADED_RUN (all rows of `step` of that run) */
-    int64_t position;         /* LOAD_EVENT: answer with SG_MESSAGE_LOADED_EVENT, which also carries run_id and job_id */
-    int64_t job_id;           /* LOAD_EVENT for a run: the wait that it answers; 0: it is the run's trigger */
+    /*
+     * LOAD_RUN: answer with SG_MESSAGE_LOADED_RUN (all rows of `step` of that run). LOAD_RUNS: the id of a cancellation, whose record says which live runs
+     * are wanted: of its function, with ids after `reached`, created at `started_before` at the latest; answer with SG_MESSAGE_LOADED_RUNS.
+     */
+    struct sg_id run_id;
+    int64_t position; /* LOAD_EVENT: answer with SG_MESSAGE_LOADED_EVENT, which also carries run_id and job_id */
+    int64_t job_id;   /* LOAD_EVENT for a run: the wait that it answers; 0: it is the run's trigger */
 };
 
 /*
@@ -369,7 +404,8 @@ void sg_engine_free(struct sg_engine *engine);
 /* The kinds that start-up scans, in this order. */
 #define SG_ENGINE_RESTORED_KINDS                                                                                                           \
     {                                                                                                                                      \
-        SG_KIND_SETTING, SG_KIND_APP, SG_KIND_FUNCTION, SG_KIND_RUN_LIVE, SG_KIND_JOB, SG_KIND_PAUSE, SG_KIND_CURSOR, SG_KIND_ANSWER       \
+        SG_KIND_SETTING, SG_KIND_APP, SG_KIND_FUNCTION, SG_KIND_RUN_LIVE, SG_KIND_JOB, SG_KIND_PAUSE, SG_KIND_CURSOR, SG_KIND_ANSWER,      \
+            SG_KIND_CANCELLATION                                                                                                           \
     }
 /*
  * Takes one record of such a kind. Records that make no sense (a job without its run) are counted and deleted at sg_engine_restored.
@@ -403,8 +439,9 @@ struct sg_engine_stats {
     int64_t apps;
     int64_t functions;
     int64_t cursors;
-    int64_t stray;   /* records dropped at start-up or since */
-    int64_t damaged; /* runs failed because they could not be loaded */
+    int64_t cancellations; /* in bulk, under way */
+    int64_t stray;         /* records dropped at start-up or since */
+    int64_t damaged;       /* runs failed because they could not be loaded */
     int64_t last_position;
     int64_t next_due_ms; /* of the job that is due next; INT64_MAX: none */
     int64_t run_bytes;   /* memory of parked runs, of jobs, and of the tables that find both */

@@ -13,6 +13,7 @@
 #define SG_LIMIT_CANCELS_PER_FUNCTION 5                  /* reference/02 §12 */
 #define SG_LIMIT_CANCEL_ON_MS (365LL * 24 * 3600 * 1000) /* of a cancelOn without a timeout (reference/02 §13.1) */
 #define SG_LIMIT_INVOKE_MS (365LL * 24 * 3600 * 1000)    /* of an invoke or a signal without a timeout (reference/02 §9.2, §9.3) */
+#define SG_LIMIT_CANCELLATIONS 1000                      /* ours: bulk cancellations that are remembered; the oldest that have ended go */
 #define SG_LIMIT_SIGNAL_NAME_BYTES 1024                  /* ours: names are kept in memory */
 #define SG_LIMIT_REQUEST_BYTES (4 * 1024 * 1024)         /* a call body; beyond it the SDK fetches state (reference/01 §7.6) */
 #define SG_LIMIT_INLINE_STATE_BYTES (SG_LIMIT_REQUEST_BYTES - 1024)

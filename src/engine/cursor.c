@@ -38,6 +38,7 @@ static struct sg_cursor *cursor_create(struct sg_engine *engine, int64_t id, int
     cursor->kind = (uint8_t)kind;
     cursor->subject = subject;
     sg_list_push_back(&engine->cursors, &cursor->in_engine);
+    engine->cursor_count++;
     engine->answer_cursors += kind == SG_CURSOR_ANSWER;
     return cursor;
 }
@@ -67,6 +68,7 @@ static void cursor_free(struct sg_engine *engine, struct sg_cursor *cursor)
     struct sg_topic *topic = cursor->topic;
     if (topic != NULL)
         sg_list_remove(&topic->cursors, &cursor->in_topic);
+    engine->cursor_count--;
     engine->answer_cursors -= cursor->kind == SG_CURSOR_ANSWER;
     sg_message_free(cursor->message);
     cursor->magic = 0;

@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "engine/answer.h"
 #include "engine/app.h"
+#include "engine/cancellation.h"
 #include "engine/cursor.h"
 #include "engine/event.h"
 #include "engine/explain.h"
@@ -55,6 +56,8 @@ enum sg_status sg_engine_create(const struct sg_engine_options *options, struct 
     sg_heap_init(&made->due);
     sg_list_init(&made->cursors);
     sg_list_init(&made->active);
+    sg_list_init(&made->cancellations);
+    sg_list_init(&made->cancelling);
     sg_pool_init(&made->run_pool, sizeof(struct sg_run));
     sg_pool_init(&made->pause_pool, sizeof(struct sg_pause));
     sg_job_pools_init(made);
@@ -69,6 +72,7 @@ void sg_engine_free(struct sg_engine *engine)
         return;
     SG_CHECK(engine, SG_ENGINE_MAGIC);
     sg_cursor_free_all(engine);
+    sg_cancellation_free_all(engine);
     size_t cursor = 0;
     struct sg_run *run;
     while ((run = sg_map_next(&engine->runs, &cursor)) != NULL) {
@@ -148,6 +152,14 @@ static bool dispatch(struct sg_turn *turn, struct sg_message *message)
     case SG_MESSAGE_CANCEL:
         sg_cancel_handle(turn, message);
         return false;
+    case SG_MESSAGE_CANCEL_RUNS:
+        sg_cancellation_begin(turn, message);
+        return false;
+    case SG_MESSAGE_DROP_CANCELLATION:
+        sg_cancellation_drop(turn, message);
+        return false;
+    case SG_MESSAGE_LOADED_RUNS:
+        return sg_cancellation_loaded(turn, message);
     case SG_MESSAGE_LOADED_RUN:
         run_loaded(turn, message);
         return false;
@@ -264,6 +276,7 @@ enum sg_status sg_engine_advance(struct sg_engine *engine, int64_t now_ms, int s
         steps++;
     }
     sg_cursor_advance(&turn, steps_max);
+    sg_cancellation_advance(&turn);
     sg_arena_reset(&engine->scratch);
     return turn.is_failed ? SG_NO_MEMORY : SG_OK;
 }
@@ -271,7 +284,7 @@ enum sg_status sg_engine_advance(struct sg_engine *engine, int64_t now_ms, int s
 int64_t sg_engine_next_due(const struct sg_engine *engine)
 {
     SG_CHECK(engine, SG_ENGINE_MAGIC);
-    if (sg_cursor_can_advance(engine))
+    if (sg_cursor_can_advance(engine) || sg_cancellation_can_advance(engine))
         return 0;
     const struct sg_heap_node *node = sg_heap_first(&engine->due);
     return node != NULL ? node->key_ms : INT64_MAX;
@@ -356,6 +369,13 @@ enum sg_status sg_engine_restore(struct sg_engine *engine, const struct sg_recor
                          ? SG_OK
                          : SG_NO_MEMORY;
         break;
+    case SG_KIND_CANCELLATION:
+        status = sg_cancellation_restore(engine, record);
+        if (status == SG_NOT_FOUND)
+            status = stray_add(engine, SG_KIND_CANCELLATION, 0, sg_value_get_id(&record->values[SG_CANCELLATION_ID]), SG_STR(""))
+                         ? SG_OK
+                         : SG_NO_MEMORY;
+        break;
     case SG_KIND_SETTING:
         sg_job_ids_restore(engine, record);
         break;
@@ -373,7 +393,7 @@ static void strays_delete(struct sg_turn *turn)
         if (record == NULL)
             return;
         const struct sg_stray *stray = &restore->strays[index];
-        bool has_id = stray->kind == SG_KIND_RUN_LIVE || stray->kind == SG_KIND_PAUSE;
+        bool has_id = stray->kind == SG_KIND_RUN_LIVE || stray->kind == SG_KIND_PAUSE || stray->kind == SG_KIND_CANCELLATION;
         record->values[0] = has_id ? sg_turn_id(turn, stray->id) : sg_value_int(stray->number);
         if (stray->kind == SG_KIND_PAUSE)
             record->values[1] = sg_value_bytes(sg_turn_copy(turn, stray->text));
@@ -419,6 +439,7 @@ enum sg_status sg_engine_restored(struct sg_engine *engine, int64_t now_ms, int6
     strays_delete(&turn);
     runs_settle(&turn);
     sg_cursor_restored(&turn);
+    sg_cancellation_restored(&turn);
     engine->is_restored = true;
     return turn.is_failed ? sg_error_set(error, SG_NO_MEMORY, "out of memory at the end of start-up") : SG_OK;
 }

@@ -10,6 +10,7 @@
 #include <stepgate/json.h>
 
 #include "base/duration.h"
+#include "engine/cancellation.h"
 #include "engine/cursor.h"
 #include "engine/job.h"
 #include "engine/pause.h"
@@ -103,6 +104,19 @@ static void job_explain(struct sg_buf *out, const struct sg_engine *engine, cons
     sg_buf_byte(out, '}');
 }
 
+/* Whether a bulk cancellation is on its way to the run. */
+static void cancellation_explain(struct sg_buf *out, const struct sg_engine *engine, const struct sg_run *run)
+{
+    const struct sg_cancellation *cancellation = sg_cancellation_of(engine, run);
+    if (cancellation == NULL)
+        return;
+    char id[SG_ULID_LEN + 1];
+    sg_ulid_format(cancellation->id, id);
+    sg_buf_printf(out, ",\"cancellation\":\"The bulk cancellation %s will come to this run%s: it has looked at %lld of %lld runs.\"", id,
+                  cancellation->program != NULL ? " and cancel it if its condition is true" : " and cancel it",
+                  (long long)cancellation->examined, (long long)cancellation->total);
+}
+
 static void run_explain(struct sg_buf *out, const struct sg_engine *engine, const struct sg_run *run)
 {
     char id[SG_ULID_LEN + 1];
@@ -125,6 +139,7 @@ static void run_explain(struct sg_buf *out, const struct sg_engine *engine, cons
     member_text(out, "held_by", sg_str_from(hold));
     if (run->function->is_archived)
         member_text(out, "note", SG_STR("The function is no longer registered; the app will probably not know it."));
+    cancellation_explain(out, engine, run);
     sg_buf_append(out, SG_STR(",\"jobs\":["));
     for (const struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job)) {
         if (job != sg_job_first(run))

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/cancellation.h"
 #include "engine/cursor.h"
 #include "engine/invoke.h"
 #include "engine/job.h"
@@ -34,6 +35,7 @@ void sg_engine_stats(const struct sg_engine *engine, struct sg_engine_stats *sta
         .apps = (int64_t)engine->apps.count,
         .functions = (int64_t)engine->functions.count,
         .pauses = (int64_t)engine->pause_pool.count,
+        .cursors = engine->cursor_count,
         .stray = engine->stray,
         .damaged = engine->damaged,
         .last_position = engine->next_position - 1,
@@ -43,8 +45,8 @@ void sg_engine_stats(const struct sg_engine *engine, struct sg_engine_stats *sta
     };
     for (size_t index = 0; index < SG_ARRAY_LEN(engine->job_pools); index++)
         stats->job_bytes += pool_bytes(&engine->job_pools[index]);
-    for (const struct sg_list_node *node = engine->cursors.first; node != NULL; node = node->next)
-        stats->cursors++;
+    for (const struct sg_list_node *node = engine->cancelling.first; node != NULL; node = node->next)
+        stats->cancellations++;
 }
 
 int64_t sg_engine_count_due(const struct sg_engine *engine, int64_t now_ms)
@@ -261,5 +263,6 @@ void sg_engine_dump(const struct sg_engine *engine, struct sg_buf *out)
         sg_buf_printf(out, "cursor %lld kind %d subject %lld after %s next %zu name '%.*s'\n", (long long)item->id, item->kind,
                       (long long)item->subject, after, item->next_op, SG_FMT(name));
     }
+    sg_cancellation_dump(engine, out);
     sg_free(sorted);
 }

@@ -5,6 +5,7 @@ src_engine_libengine_la_SOURCES = \
 	src/engine/answer.c src/engine/answer.h \
 	src/engine/answer_bytes.c \
 	src/engine/app.c src/engine/app.h \
+	src/engine/cancellation.c src/engine/cancellation.h \
 	src/engine/checkpoint.c \
 	src/engine/cursor.c src/engine/cursor.h \
 	src/engine/engine.c \

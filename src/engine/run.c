@@ -58,7 +58,10 @@ static void positions_free(struct sg_run *run)
 
 bool sg_run_link(struct sg_engine *engine, struct sg_run *run)
 {
-    return sg_map_add(&engine->runs, run) == SG_OK;
+    if (sg_map_add(&engine->runs, run) != SG_OK)
+        return false;
+    run->function->run_count++;
+    return true;
 }
 
 struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec)
@@ -432,6 +435,7 @@ void sg_run_forget(struct sg_engine *engine, struct sg_run *run, struct sg_batch
     SG_CHECK(run, SG_RUN_MAGIC);
     sg_map_remove_id(&engine->runs, run->id);
     sg_invoke_forget(engine, run);
+    run->function->run_count--;
     while (run->pauses != NULL)
         sg_pause_forget(engine, run->pauses);
     while (run->jobs_last != NULL)

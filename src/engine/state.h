@@ -29,6 +29,7 @@
 #define SG_BATCH_MAGIC 0x62617463u
 #define SG_PAUSE_MAGIC 0x70617573u
 #define SG_TOPIC_MAGIC 0x746f7069u
+#define SG_CANCELLATION_MAGIC 0x63616e63u
 
 struct sg_cel_index;
 struct sg_cel_program;
@@ -82,6 +83,7 @@ struct sg_function {
     int trigger_count;
     struct sg_cancel_on cancels[SG_LIMIT_CANCELS_PER_FUNCTION];
     int cancel_count;
+    int64_t run_count;        /* live */
     int64_t start_timeout_ms; /* 0: none */
     int64_t finish_timeout_ms;
     struct sg_arena arena;
@@ -270,6 +272,28 @@ struct sg_cursor {
     struct sg_list_node in_topic; /* SG_CURSOR_EVENT */
 };
 
+/* A bulk cancellation and how far it has come. Times are wall clock. */
+struct sg_cancellation {
+    uint32_t magic;
+    bool is_dry_run;
+    bool is_damaged; /* start-up: its expression no longer compiles */
+    struct sg_id id;
+    struct sg_function *function;
+    int64_t created_at_ms;
+    int64_t after_ms; /* 0: from the beginning */
+    int64_t before_ms;
+    int64_t ended_at_ms;            /* 0: under way */
+    struct sg_cel_program *program; /* NULL: no condition, or it has ended */
+    struct sg_id reached;           /* runs up to this one have been dealt with */
+    int64_t total;                  /* live runs of the function when it began: in the window or not */
+    int64_t examined;
+    int64_t matched;
+    struct sg_message *message; /* runs that are being looked at (LOADED_RUNS); NULL: none have come */
+    size_t next;                /* in them */
+    struct sg_list_node in_engine;
+    struct sg_list_node in_turn; /* while it is under way */
+};
+
 /*
  * All functions that listen to one pattern: those that take every event, and those with an expression, in an index that finds the true ones
  * without evaluating the others.
@@ -321,7 +345,9 @@ struct sg_engine {
     struct sg_map signals;     /* by name */
     struct sg_heap due;
     struct sg_list cursors;
-    struct sg_list active; /* cursors that can advance */
+    struct sg_list active;        /* cursors that can advance */
+    struct sg_list cancellations; /* in order of their ids */
+    struct sg_list cancelling;    /* those under way; it is the first one's turn */
     struct sg_map recent_keys;
     struct sg_recent_key *recent_first;
     struct sg_recent_key *recent_last;
@@ -331,10 +357,13 @@ struct sg_engine {
     struct sg_arena scratch;     /* reset at each message */
     struct sg_restore restore;   /* start-up only */
     int64_t calls;
+    int64_t cursor_count;
     int64_t answer_cursors;
+    int64_t cancellation_count;
     int64_t hydrated;
     int64_t stray;
     int64_t damaged;
+    bool is_runs_load_outstanding;
     bool is_restored;
 };
 

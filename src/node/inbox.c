@@ -256,6 +256,7 @@ static bool is_urgent(enum sg_message_kind kind)
     case SG_MESSAGE_ANSWER:
     case SG_MESSAGE_CHECKPOINT:
     case SG_MESSAGE_CANCEL:
+    case SG_MESSAGE_LOADED_RUNS:
     case SG_MESSAGE_LOADED_RUN:
     case SG_MESSAGE_LOADED_EVENT:
         return true;

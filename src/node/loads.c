@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "node/load_runs.h"
 #include "sdk/body.h"
 
 /* A read that fails is repeated this often, RETRY_MS apart: five seconds, longer than any checkpoint or backup holds readers up. */
@@ -31,7 +32,7 @@ struct load {
     struct sg_store_task task;
     struct sg_loads *loads;
     enum sg_message_kind kind;
-    struct sg_id run_id;
+    struct sg_id run_id; /* or that of a cancellation */
     int64_t position;
     int64_t job_id;
 };
@@ -61,6 +62,11 @@ static void die_of_memory(void);
 enum sg_status sg_loads_run(struct sg_loads *loads, struct sg_id run_id)
 {
     return start(loads, &(struct load){.loads = loads, .kind = SG_MESSAGE_LOADED_RUN, .run_id = run_id});
+}
+
+enum sg_status sg_loads_runs(struct sg_loads *loads, struct sg_id cancellation_id)
+{
+    return start(loads, &(struct load){.loads = loads, .kind = SG_MESSAGE_LOADED_RUNS, .run_id = cancellation_id});
 }
 
 enum sg_status sg_loads_event(struct sg_loads *loads, int64_t position, struct sg_id run_id, int64_t job_id)
@@ -111,6 +117,9 @@ static void do_load(void *context, struct sg_store_reader *reader)
     if (load->kind == SG_MESSAGE_LOADED_RUN) {
         message->as.loaded_run.run_id = load->run_id;
         message->as.loaded_run.status = status;
+    } else if (load->kind == SG_MESSAGE_LOADED_RUNS) {
+        message->as.loaded_runs.id = load->run_id;
+        message->as.loaded_runs.status = status;
     } else {
         message->as.loaded_event.position = load->position;
         message->as.loaded_event.run_id = load->run_id;
@@ -128,6 +137,8 @@ static enum sg_status attempt(const struct load *load, struct sg_store_reader *r
         return status;
     if (load->kind == SG_MESSAGE_LOADED_RUN)
         status = read_steps(load, reader, message, error);
+    else if (load->kind == SG_MESSAGE_LOADED_RUNS)
+        status = sg_load_runs(reader, load->run_id, message, error);
     else
         status = read_event(load, reader, message, error);
     sg_store_reader_end(reader);

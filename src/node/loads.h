@@ -18,10 +18,12 @@ struct sg_loads {
 };
 
 /*
- * Starts a load whose outcome, also failure, is posted as SG_MESSAGE_LOADED_RUN or SG_MESSAGE_LOADED_EVENT, exactly once. SG_NO_MEMORY: it was not
+ * Starts a load whose outcome, also failure, is posted as SG_MESSAGE_LOADED_RUN, _EVENT or _RUNS, exactly once. SG_NO_MEMORY: it was not
  * started. SG_SHUTTING_DOWN: the pool has stopped, nobody will handle an outcome any more.
  */
 enum sg_status sg_loads_run(struct sg_loads *loads, struct sg_id run_id);
+/* The next runs of a bulk cancellation (SG_MESSAGE_LOADED_RUNS). */
+enum sg_status sg_loads_runs(struct sg_loads *loads, struct sg_id cancellation_id);
 /* `run_id` and `job_id` come back with it; with a run, nothing but the event's bytes is read. */
 enum sg_status sg_loads_event(struct sg_loads *loads, int64_t position, struct sg_id run_id, int64_t job_id);
 

@@ -7,7 +7,7 @@ src_node_libnode_la_SOURCES = \
 	src/node/hooks.c src/node/internal.h \
 	src/node/housekeeping.c src/node/housekeeping.h \
 	src/node/inbox.c src/node/inbox.h \
-	src/node/loads.c src/node/loads.h \
+	src/node/load_runs.c src/node/load_runs.h src/node/loads.c src/node/loads.h \
 	src/node/lookup.c src/node/lookup.h \
 	src/node/loop.c src/node/loop.h \
 	src/node/meters.c src/node/meters.h \

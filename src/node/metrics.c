@@ -232,10 +232,20 @@ static void apps(struct sg_buf *out, struct sg_meters *meters)
 static void committed(struct sg_buf *out, struct sg_meters *meters)
 {
     static const char *const kinds[SG_MESSAGE_KIND_COUNT] = {
-        [SG_MESSAGE_EVENTS] = "events",         [SG_MESSAGE_REGISTER] = "register",     [SG_MESSAGE_SYNC_FAILED] = "sync_failed",
-        [SG_MESSAGE_ANSWER] = "answer",         [SG_MESSAGE_CHECKPOINT] = "checkpoint", [SG_MESSAGE_CANCEL] = "cancel",
-        [SG_MESSAGE_REMOVE_APP] = "remove_app", [SG_MESSAGE_LOADED_RUN] = "loaded_run", [SG_MESSAGE_LOADED_EVENT] = "loaded_event",
-        [SG_MESSAGE_EXPLAIN] = "explain",       [SG_MESSAGE_SIGNAL] = "signal",
+        [SG_MESSAGE_EVENTS] = "events",
+        [SG_MESSAGE_REGISTER] = "register",
+        [SG_MESSAGE_SYNC_FAILED] = "sync_failed",
+        [SG_MESSAGE_ANSWER] = "answer",
+        [SG_MESSAGE_CHECKPOINT] = "checkpoint",
+        [SG_MESSAGE_CANCEL] = "cancel",
+        [SG_MESSAGE_REMOVE_APP] = "remove_app",
+        [SG_MESSAGE_LOADED_RUN] = "loaded_run",
+        [SG_MESSAGE_LOADED_EVENT] = "loaded_event",
+        [SG_MESSAGE_CANCEL_RUNS] = "cancel_runs",
+        [SG_MESSAGE_DROP_CANCELLATION] = "drop_cancellation",
+        [SG_MESSAGE_LOADED_RUNS] = "loaded_runs",
+        [SG_MESSAGE_EXPLAIN] = "explain",
+        [SG_MESSAGE_SIGNAL] = "signal",
     };
 
     sg_prom_family(out, "stepgate_messages_total", "counter", "Messages handled by the engine whose outcome is on disk.");

@@ -33,6 +33,9 @@ void sg_outbox_let_out(void *context, struct sg_batch *batch)
         case SG_EFFECT_LOAD_RUN:
             check_load(sg_loads_run(outbox->loads, effect->run_id));
             break;
+        case SG_EFFECT_LOAD_RUNS:
+            check_load(sg_loads_runs(outbox->loads, effect->run_id));
+            break;
         case SG_EFFECT_LOAD_EVENT:
             check_load(sg_loads_event(outbox->loads, effect->position, effect->run_id, effect->job_id));
             break;

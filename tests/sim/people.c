@@ -47,6 +47,16 @@ static void request_failed(struct world *world, int number)
     world->requests_left++;
 }
 
+/* Somebody thinks better of a bulk cancellation. */
+static void sweep_drop(struct world *world, struct sg_id id)
+{
+    struct sg_message *message = sg_message_create(SG_MESSAGE_DROP_CANCELLATION);
+    rig_need(message != NULL, "no memory for a message");
+    message->as.cancellation.id = id;
+    message->client = &world_client(world, CLIENT_DROP)->base;
+    world_post(world, message, -1, (int64_t)world_below(world, 8));
+}
+
 static void client_replied(struct sg_client *base, const struct sg_reply *reply)
 {
     struct client *client = (struct client *)(void *)base;
@@ -80,7 +90,12 @@ static void client_replied(struct sg_client *base, const struct sg_reply *reply)
         if (reply->status == SG_OK && sg_json_kind_of(sg_json_get(reply->text, SG_STR("jobs"))) != SG_JSON_ARRAY)
             oracle_break(&world->oracle, "it was not explained why a run does not move");
         break;
+    case CLIENT_CANCEL_ALL:
+        if (reply->status == SG_OK && world_chance(world, 2000))
+            sweep_drop(world, reply->id);
+        break;
     case CLIENT_REMOVE:
+    case CLIENT_DROP:
         break;
     }
     world_client_drop(world, client);
@@ -277,10 +292,32 @@ static void run_cancel(struct world *world)
     world_post(world, message, -1, (int64_t)world_below(world, 8));
 }
 
+static void runs_cancel(struct world *world)
+{
+    if (world->sweep_count == WORLD_SWEEPS_MAX || !world_fault(world, FAULT_CANCEL_ALL))
+        return;
+    struct world_sweep *sweep = &world->sweeps[world->sweep_count++];
+    sweep->function = (int)world_below(world, (uint64_t)world->function_count);
+    sweep->above = (int)world_below(world, 10) - 1;
+    sweep->before_ms = world->now_ms;
+    sweep->is_dry_run = world_chance(world, 3000);
+    struct sg_message *message = sg_message_create(SG_MESSAGE_CANCEL_RUNS);
+    rig_need(message != NULL, "no memory for a message");
+    message->as.cancel_runs.app = SG_STR("app");
+    message->as.cancel_runs.function = sg_arena_copy(&message->arena, sg_str_from(world->functions[sweep->function].slug));
+    message->as.cancel_runs.before_ms = sweep->before_ms;
+    message->as.cancel_runs.is_dry_run = sweep->is_dry_run;
+    if (sweep->above >= 0)
+        message->as.cancel_runs.expression = sg_arena_printf(&message->arena, "event.data.n > %d.0", sweep->above);
+    message->client = &world_client(world, CLIENT_CANCEL_ALL)->base;
+    world_post(world, message, -1, (int64_t)world_below(world, 8));
+}
+
 void people_act(struct world *world)
 {
     functions_change(world);
     run_cancel(world);
+    runs_cancel(world);
     run_ask(world);
 }
 

@@ -278,6 +278,68 @@ struct sg_message *rig_load_event(struct sg_store_reader *reader, const struct s
     return message;
 }
 
+/* ---- runs ---- */
+
+struct run_list {
+    struct sg_id function_id;
+    struct sg_id reached;
+    size_t count;
+    struct sg_loaded_run runs[SG_LOADED_RUNS_MAX];
+    int64_t positions[SG_LOADED_RUNS_MAX];
+};
+
+static enum sg_status run_collect(void *context, const struct sg_record *record)
+{
+    struct run_list *list = context;
+    const struct sg_value *values = record->values;
+    if (list->count == SG_LOADED_RUNS_MAX)
+        return SG_TOO_MANY; /* ends the read */
+    list->reached = sg_value_get_id(&values[SG_RUN_LIVE_ID]);
+    if (!sg_id_eq(sg_value_get_id(&values[SG_RUN_LIVE_FUNCTION_ID]), list->function_id))
+        return SG_OK;
+    uint64_t position = 0;
+    for (size_t byte = 0; byte < 8; byte++)
+        position = position << 8 | (uint8_t)values[SG_RUN_LIVE_EVENTS].bytes.ptr[byte];
+    list->positions[list->count] = (int64_t)position;
+    list->runs[list->count++].id = list->reached;
+    return SG_OK;
+}
+
+struct sg_message *rig_load_runs(struct sg_store_reader *reader, struct sg_id cancellation_id)
+{
+    static struct run_list list;
+    struct sg_message *message = sg_message_create(SG_MESSAGE_LOADED_RUNS);
+    rig_need(message != NULL, "no memory for a message");
+    struct sg_error error = {0};
+    struct sg_record record;
+    struct sg_value key = sg_value_id(&cancellation_id);
+    message->as.loaded_runs.id = cancellation_id;
+    message->as.loaded_runs.status = sg_store_get(reader, SG_KIND_CANCELLATION, &key, &message->arena, &record, &error);
+    if (message->as.loaded_runs.status != SG_OK)
+        return message; /* it has been deleted */
+    memset(&list, 0, sizeof(list));
+    list.function_id = sg_value_get_id(&record.values[SG_CANCELLATION_FUNCTION_ID]);
+    static const uint8_t lowest[10] = {0};
+    struct sg_id end = sg_ulid_make(record.values[SG_CANCELLATION_STARTED_BEFORE].number + 1, lowest);
+    struct sg_query query = {.kind = SG_KIND_RUN_LIVE, .index = SG_INDEX_KEY, .has_after = true, .has_before = true, .limit = ROWS_MAX};
+    list.reached = sg_value_get_id(&record.values[SG_CANCELLATION_REACHED]);
+    struct sg_id begin = list.reached;
+    query.after = sg_value_id(&begin);
+    query.before = sg_value_id(sg_id_cmp(end, cancellation_id) < 0 ? &end : &cancellation_id);
+    enum sg_status status = sg_store_read(reader, &query, run_collect, &list, &error);
+    rig_need(status == SG_OK || status == SG_TOO_MANY, error.message);
+    message->as.loaded_runs.is_last = status == SG_OK;
+    if (!record.values[SG_CANCELLATION_EXPRESSION].is_null)
+        for (size_t index = 0; index < list.count; index++)
+            list.runs[index].event = rig_event_body(reader, list.positions[index], &message->arena);
+    message->as.loaded_runs.reached = list.reached;
+    message->as.loaded_runs.run_count = list.count;
+    message->as.loaded_runs.runs = sg_arena_alloc(&message->arena, sizeof(list.runs));
+    rig_need(message->as.loaded_runs.runs != NULL, "no memory for runs");
+    memcpy(message->as.loaded_runs.runs, list.runs, sizeof(list.runs));
+    return message;
+}
+
 /* ---- comparing ---- */
 
 struct sg_buf rig_dump(const struct sg_engine *engine)

@@ -24,6 +24,8 @@ struct sg_engine *rig_try_restore(struct sg_store *store, const struct sg_engine
 /* The messages that answer SG_EFFECT_LOAD_RUN and SG_EFFECT_LOAD_EVENT, from what the reader sees. */
 struct sg_message *rig_load_run(struct sg_store_reader *reader, struct sg_id run_id);
 struct sg_message *rig_load_event(struct sg_store_reader *reader, const struct sg_effect *load, int64_t now_ms);
+/* The message that answers SG_EFFECT_LOAD_RUNS of this cancellation. */
+struct sg_message *rig_load_runs(struct sg_store_reader *reader, struct sg_id cancellation_id);
 /* Fills in which of the events' keys have been used by then. */
 void rig_lookup(struct sg_store_reader *reader, struct sg_message *message, int64_t now_ms, int64_t lookup_commit);
 

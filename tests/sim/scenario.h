@@ -24,9 +24,10 @@ enum fault {
     FAULT_UNKNOWN_COMMIT = 1 << 13, /* the outcome of a commit is not known: the process ends */
     FAULT_REMOVE = 1 << 14,         /* the app is removed and comes back */
     FAULT_MEMORY = 1 << 15,         /* an allocation fails while the engine handles something: the process ends */
+    FAULT_CANCEL_ALL = 1 << 17,     /* somebody cancels runs in bulk, or counts them */
     FAULT_DAMAGE = 1 << 16          /* a live record is lost or spoilt while no process runs; then only peace is claimed, not justice */
 };
-#define FAULT_COUNT 17
+#define FAULT_COUNT 18
 #define FAULTS_OF_PROCESS (FAULT_CRASH | FAULT_COMMIT | FAULT_UNKNOWN_COMMIT | FAULT_MEMORY)
 #define FAULTS_OF_NETWORK (FAULT_LOST | FAULT_HANG | FAULT_TWICE | FAULT_RESEND | FAULT_CHECKPOINT_LOST)
 #define FAULTS_USUAL (FAULTS_OF_PROCESS | FAULTS_OF_NETWORK | FAULT_JUMP)

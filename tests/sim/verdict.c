@@ -112,6 +112,26 @@ static enum sg_status function_visit(void *context, const struct sg_record *reco
     return SG_OK;
 }
 
+/* `n` of the event that started the run; -1: that event has none. */
+static int event_number(const struct judge *judge, const struct sg_value *values)
+{
+    const struct sent *sent = sg_map_get_id(&judge->sent, sg_value_get_id(&values[SG_RUN_EVENT_ID]));
+    return sent != NULL ? sent->event->n : -1;
+}
+
+/* Whether somebody asked for the end of this run by a bulk cancellation. */
+static bool is_swept(const struct judge *judge, const struct world_function *function, const struct sg_value *values)
+{
+    const struct world *world = judge->world;
+    for (int index = 0; index < world->sweep_count; index++) {
+        const struct world_sweep *sweep = &world->sweeps[index];
+        if (!sweep->is_dry_run && &world->functions[sweep->function] == function && values[SG_RUN_CREATED_AT].number <= sweep->before_ms &&
+            (sweep->above < 0 || event_number(judge, values) > sweep->above))
+            return true;
+    }
+    return false;
+}
+
 /* Whether a deadline of the run had passed at its end. */
 static bool is_overdue(const struct scenario_function *spec, const struct sg_value *values)
 {
@@ -138,7 +158,7 @@ static void status_judge(struct judge *judge, const struct oracle_run *run, cons
     char id[SG_ULID_LEN + 1];
     sg_ulid_format(run->id, id);
     if (status == SG_RUN_CANCELLED) {
-        if (!run->is_cancel_asked && !is_overdue(function->spec, values))
+        if (!run->is_cancel_asked && !is_overdue(function->spec, values) && !is_swept(judge, function, values))
             oracle_break(oracle, "a run of %s was cancelled by nobody", slug);
         return;
     }
@@ -149,6 +169,63 @@ static void status_judge(struct judge *judge, const struct oracle_run *run, cons
     if (status != (function->spec->expected == EXPECT_COMPLETED ? SG_RUN_COMPLETED : SG_RUN_FAILED))
         oracle_break(oracle, "run %s of %s ended as %s", id, slug, sg_run_status_name((enum sg_run_status)status));
 }
+
+/* ---- bulk cancellations ---- */
+
+/* One cancellation, held against all runs. */
+struct sweep_claim {
+    struct judge *judge;
+    const struct sg_value *wanted;
+    int64_t ended_at_ms; /* INT64_MAX: it did not get to its end */
+    int above;
+    int64_t cancelled; /* runs that name it as their reason */
+    struct sg_str reason;
+};
+
+static enum sg_status claim_visit(void *context, const struct sg_record *record)
+{
+    struct sweep_claim *claim = context;
+    const struct sg_value *values = record->values;
+    claim->cancelled += !values[SG_RUN_REASON].is_null && sg_str_eq(values[SG_RUN_REASON].bytes, claim->reason);
+    struct sg_id id = sg_value_get_id(&values[SG_RUN_ID]);
+    bool is_meant = sg_id_eq(sg_value_get_id(&values[SG_RUN_FUNCTION_ID]), sg_value_get_id(&claim->wanted[SG_CANCELLATION_FUNCTION_ID])) &&
+                    sg_ulid_time_ms(id) <= claim->wanted[SG_CANCELLATION_STARTED_BEFORE].number &&
+                    sg_id_cmp(id, sg_value_get_id(&claim->wanted[SG_CANCELLATION_ID])) < 0 &&
+                    (claim->above < 0 || event_number(claim->judge, values) > claim->above);
+    if (is_meant && claim->wanted[SG_CANCELLATION_IS_DRY_RUN].number == 0 && values[SG_RUN_ENDED_AT].number > claim->ended_at_ms)
+        oracle_break(&claim->judge->world->oracle, "a bulk cancellation missed a run");
+    return SG_OK;
+}
+
+static enum sg_status sweep_visit(void *context, const struct sg_record *record)
+{
+    struct judge *judge = context;
+    const struct sg_value *wanted = record->values;
+    struct oracle *oracle = &judge->world->oracle;
+    struct sweep_claim claim = {.judge = judge, .wanted = wanted, .above = -1, .ended_at_ms = INT64_MAX};
+    char reason[64] = "bulk cancellation ";
+    sg_ulid_format(sg_value_get_id(&wanted[SG_CANCELLATION_ID]), reason + strlen(reason));
+    claim.reason = sg_str_from(reason);
+    if (!wanted[SG_CANCELLATION_EXPRESSION].is_null)
+        claim.above = wanted[SG_CANCELLATION_EXPRESSION].bytes.ptr[strlen("event.data.n > ")] - '0';
+    if (wanted[SG_CANCELLATION_ENDED_AT].is_null)
+        oracle_break(oracle, "a bulk cancellation has not ended");
+    else if (wanted[SG_CANCELLATION_ERROR].is_null)
+        claim.ended_at_ms = wanted[SG_CANCELLATION_ENDED_AT].number;
+    struct sg_error error = {0};
+    struct sg_query query = {.kind = SG_KIND_RUN, .index = SG_INDEX_KEY, .limit = 10000000};
+    struct sg_store_reader *reader = NULL; /* a read of its own: we are within one */
+    rig_need(sg_store_reader_open(judge->world->store, &reader, &error) == SG_OK, error.message);
+    rig_need(sg_store_read(reader, &query, claim_visit, &claim, &error) == SG_OK, error.message);
+    sg_store_reader_close(reader);
+    bool is_dry_run = wanted[SG_CANCELLATION_IS_DRY_RUN].number != 0;
+    if (claim.cancelled != (is_dry_run ? 0 : wanted[SG_CANCELLATION_MATCHED].number))
+        oracle_break(oracle, "a bulk cancellation counts %lld runs, and %lld name it", (long long)wanted[SG_CANCELLATION_MATCHED].number,
+                     (long long)claim.cancelled);
+    return SG_OK;
+}
+
+/* ---- runs ---- */
 
 static enum sg_status run_visit(void *context, const struct sg_record *record)
 {
@@ -272,6 +349,8 @@ static void rest_judge(struct judge *judge)
         oracle_break(&world->oracle, "the engine is left with %lld runs, %lld jobs, %lld calls, %lld cursors, %lld hydrated",
                      (long long)stats.runs, (long long)stats.jobs, (long long)stats.calls, (long long)stats.cursors,
                      (long long)stats.hydrated);
+    if (stats.cancellations != 0)
+        oracle_break(&world->oracle, "the engine is left with %lld bulk cancellations", (long long)stats.cancellations);
     if (world->clients != NULL)
         oracle_break(&world->oracle, "a client of kind %d still waits for its reply", world->clients->kind);
     int64_t calls = world->scenario->calls_per_run * judge->total;
@@ -305,6 +384,7 @@ void verdict(struct world *world)
     read_all(judge, SG_KIND_EVENT, event_visit);
     read_all(judge, SG_KIND_FUNCTION, function_visit);
     read_all(judge, SG_KIND_RUN, run_visit);
+    read_all(judge, SG_KIND_CANCELLATION, sweep_visit);
     events_judge(judge);
     failures_judge(judge);
     rest_judge(judge);

@@ -172,6 +172,13 @@ static void load_do(struct world *world)
         world_post(world, rig_load_event(world->reader, &load, world->now_ms), -1, (int64_t)world_below(world, 8));
         return;
     }
+    if (load.kind == SG_EFFECT_LOAD_RUNS) {
+        struct sg_message *runs = rig_load_runs(world->reader, load.run_id);
+        if (world_fault(world, FAULT_LOAD))
+            runs->as.loaded_runs.status = SG_STORE_CORRUPT;
+        world_post(world, runs, -1, (int64_t)world_below(world, 8));
+        return;
+    }
     struct sg_message *message = rig_load_run(world->reader, load.run_id);
     if (world_fault(world, FAULT_LOAD)) {
         message->as.loaded_run.status = SG_STORE_CORRUPT;
@@ -213,6 +220,7 @@ static void let_out(struct world *world, struct sg_batch *batch)
             break;
         case SG_EFFECT_LOAD_RUN:
         case SG_EFFECT_LOAD_EVENT:
+        case SG_EFFECT_LOAD_RUNS:
             if (world->load_count == world->load_capacity) {
                 world->load_capacity = world->load_capacity == 0 ? 64 : world->load_capacity * 2;
                 world->loads = realloc(world->loads, (size_t)world->load_capacity * sizeof(*world->loads));
@@ -547,7 +555,7 @@ static void engine_start(struct world *world, const struct sg_buf *expected)
 static void chances_draw(struct world *world)
 {
     /* Per ten thousand occasions, in the order of enum fault: occasions are as frequent as the places where they are asked for. */
-    static const int usual[FAULT_COUNT] = {30, 50, 60, 20, 100, 300, 1000, 1, 60, 60, 3, 8, 40, 8, 3, 6, 3000};
+    static const int usual[FAULT_COUNT] = {30, 50, 60, 20, 100, 300, 1000, 1, 60, 60, 3, 8, 40, 8, 3, 6, 3000, 4};
     int factor = world_below(world, 10) == 0 ? 4 : 1; /* some worlds are a bad place */
     for (int index = 0; index < FAULT_COUNT; index++) {
         int draw = (int)world_below(world, 4);

@@ -40,7 +40,16 @@ struct world_function {
 
 #define WORLD_FUNCTIONS_MAX 520
 
-enum client_kind { CLIENT_EVENTS, CLIENT_REGISTER, CLIENT_CANCEL, CLIENT_CHECKPOINT, CLIENT_REMOVE, CLIENT_EXPLAIN };
+enum client_kind {
+    CLIENT_EVENTS,
+    CLIENT_REGISTER,
+    CLIENT_CANCEL,
+    CLIENT_CHECKPOINT,
+    CLIENT_REMOVE,
+    CLIENT_EXPLAIN,
+    CLIENT_CANCEL_ALL,
+    CLIENT_DROP
+};
 
 struct exec;
 
@@ -65,6 +74,15 @@ struct world_event {
     int sent;
     bool is_confirmed[8];
 };
+
+/* A bulk cancellation that somebody asked for: of a function's runs that were created by then and whose event has a larger `n`. */
+struct world_sweep {
+    int function;
+    int above; /* -1: no condition */
+    int64_t before_ms;
+    bool is_dry_run;
+};
+#define WORLD_SWEEPS_MAX 64
 
 enum request_state { REQUEST_UNSENT, REQUEST_PENDING, REQUEST_CONFIRMED, REQUEST_GIVEN_UP };
 
@@ -132,6 +150,8 @@ struct world {
     struct sg_id *live_runs; /* that have been called: candidates for a cancel */
     int live_run_count;
     int live_run_capacity;
+    struct world_sweep sweeps[WORLD_SWEEPS_MAX];
+    int sweep_count;
     bool is_app_removed;
     bool is_registration_wanted; /* once the one that is on its way has arrived: they keep their order */
     struct oracle oracle;

@@ -4,6 +4,7 @@ UNIT_TESTS += tests/unit/engine_test
 tests_unit_engine_test_SOURCES = \
 	tests/sim/rig.c tests/sim/rig.h \
 	tests/unit/engine_apps.c \
+	tests/unit/engine_cancellations.c \
 	tests/unit/engine_checkpoint.c \
 	tests/unit/engine_ending.c \
 	tests/unit/engine_fixture.c tests/unit/engine_fixture.h \

@@ -108,6 +108,8 @@ static void load_answer(struct fixture *f, const struct sg_effect *load)
 {
     if (load->kind == SG_EFFECT_LOAD_RUN)
         handle(f, rig_load_run(f->reader, load->run_id));
+    else if (load->kind == SG_EFFECT_LOAD_RUNS)
+        handle(f, rig_load_runs(f->reader, load->run_id));
     else
         handle(f, rig_load_event(f->reader, load, f->now_ms));
 }
@@ -128,6 +130,7 @@ static void let_out(struct fixture *f, struct sg_batch *done)
             break;
         case SG_EFFECT_LOAD_RUN:
         case SG_EFFECT_LOAD_EVENT:
+        case SG_EFFECT_LOAD_RUNS:
             f->loads_total++;
             rig_need(f->load_count < 4096, "too many loads for the fixture");
             f->loads[f->load_count++] = *effect;
@@ -209,9 +212,15 @@ void fail_loads(struct fixture *f)
     int loads = f->load_count;
     for (int index = 0; index < loads; index++) {
         bool is_run = f->loads[index].kind == SG_EFFECT_LOAD_RUN;
-        struct sg_message *message = sg_message_create(is_run ? SG_MESSAGE_LOADED_RUN : SG_MESSAGE_LOADED_EVENT);
+        bool is_runs = f->loads[index].kind == SG_EFFECT_LOAD_RUNS;
+        struct sg_message *message = sg_message_create(is_run    ? SG_MESSAGE_LOADED_RUN
+                                                       : is_runs ? SG_MESSAGE_LOADED_RUNS
+                                                                 : SG_MESSAGE_LOADED_EVENT);
         rig_need(message != NULL, "no memory for a message");
-        if (is_run) {
+        if (is_runs) {
+            message->as.loaded_runs.id = f->loads[index].run_id;
+            message->as.loaded_runs.status = SG_STORE_CORRUPT;
+        } else if (is_run) {
             message->as.loaded_run.run_id = f->loads[index].run_id;
             message->as.loaded_run.status = SG_STORE_CORRUPT;
         } else {
@@ -472,6 +481,32 @@ struct client *send_signal(struct fixture *f, const char *name, const char *data
     message->as.signal.name = sg_arena_copy(&message->arena, sg_str_from(name));
     message->as.signal.data = json_in(&message->arena, data);
     return post(f, message);
+}
+
+struct client *cancel_all(struct fixture *f, const char *expression, bool is_dry_run)
+{
+    struct sg_message *message = sg_message_create(SG_MESSAGE_CANCEL_RUNS);
+    rig_need(message != NULL, "no memory for a message");
+    message->as.cancel_runs.app = SG_STR("app");
+    message->as.cancel_runs.function = SG_STR("fn");
+    message->as.cancel_runs.before_ms = f->now_ms;
+    message->as.cancel_runs.expression = sg_str_from(expression);
+    message->as.cancel_runs.is_dry_run = is_dry_run;
+    return post(f, message);
+}
+
+const char *cancellation_progress(struct fixture *f, struct sg_id id)
+{
+    struct sg_error error = {0};
+    struct sg_record record;
+    struct sg_value key = sg_value_id(&id);
+    if (sg_store_get(f->reader, SG_KIND_CANCELLATION, &key, &f->arena, &record, &error) != SG_OK)
+        return "-";
+    return sg_arena_printf(&f->arena, "%lld/%lld/%lld%s", (long long)record.values[SG_CANCELLATION_TOTAL].number,
+                           (long long)record.values[SG_CANCELLATION_EXAMINED].number,
+                           (long long)record.values[SG_CANCELLATION_MATCHED].number,
+                           record.values[SG_CANCELLATION_ENDED_AT].is_null ? "..." : "")
+        .ptr;
 }
 
 /* ---- looking ---- */

@@ -93,6 +93,11 @@ struct client *checkpoint_raw(struct fixture *f, struct sg_id run_id, int64_t jo
 struct client *cancel(struct fixture *f, struct sg_id run_id);
 struct client *send_signal(struct fixture *f, const char *name, const char *data);
 
+/* A bulk cancellation of runs of "fn" that were created up to now. `expression` NULL: all. */
+struct client *cancel_all(struct fixture *f, const char *expression, bool is_dry_run);
+/* "total/examined/matched", and "..." behind it while it is under way. */
+const char *cancellation_progress(struct fixture *f, struct sg_id id);
+
 void move_clock(struct fixture *f, const char *hh_mm_ss);
 void move_clock_ms(struct fixture *f, int64_t now_ms);
 /* To the next due time, and what happens then. */

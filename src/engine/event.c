@@ -194,7 +194,7 @@ static void event_accept(struct sg_turn *turn, const struct sg_message *message,
     record->values[SG_EVENT_BODY] = sg_value_bytes(in->body);
 
     struct sg_topic *topic = sg_topic_find(engine, in->name);
-    if (topic == NULL && !sg_app_has_listener(engine, in->name))
+    if (topic == NULL && !sg_app_has_listener(engine, in->name) && !sg_str_eq(in->name, SG_EVENT_INVOKED))
         return;
     if (sg_topic_is_busy(topic)) {
         sg_cursor_event_add(turn, position, in->name, (struct sg_id){{0}});

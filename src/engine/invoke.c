@@ -24,8 +24,6 @@
 #include "engine/topic.h"
 #include "engine/wait.h"
 
-#define INVOKED SG_STR("inngest/function.invoked")
-
 /* Who waits for the end of a run. */
 struct sg_invocation {
     struct sg_id run_id;
@@ -254,14 +252,14 @@ static bool event_make(struct sg_turn *turn, const struct sg_run *run, const str
 static void event_send(struct sg_turn *turn, const struct invoked *invoked, struct sg_function *function, struct sg_str correlation)
 {
     struct sg_engine *engine = turn->engine;
-    int64_t position = sg_event_append(turn, invoked->internal_id, INVOKED, invoked->ts_ms, invoked->body);
+    int64_t position = sg_event_append(turn, invoked->internal_id, SG_EVENT_INVOKED, invoked->ts_ms, invoked->body);
     if (turn->is_failed)
         return;
     if (!invoked->has_own_id) {
         int64_t due_at_ms = invoked->ts_ms + engine->options.clock_offset_ms;
         sg_run_create(turn, &(struct sg_run_spec){.function = function,
                                                   .event_id = invoked->internal_id,
-                                                  .event_name = INVOKED,
+                                                  .event_name = SG_EVENT_INVOKED,
                                                   .positions = &position,
                                                   .event_count = 1,
                                                   .event_bytes = (int64_t)invoked->body.len,
@@ -269,25 +267,26 @@ static void event_send(struct sg_turn *turn, const struct invoked *invoked, stru
                                                   .body = invoked->body,
                                                   .invoker = correlation});
     }
-    if (invoked->has_own_id || sg_app_has_listener(engine, INVOKED) || sg_topic_find(engine, INVOKED) != NULL)
-        sg_cursor_event_add(turn, position, INVOKED, (struct sg_id){{0}});
+    if (invoked->has_own_id || sg_app_has_listener(engine, SG_EVENT_INVOKED) || sg_topic_find(engine, SG_EVENT_INVOKED) != NULL)
+        sg_cursor_event_add(turn, position, SG_EVENT_INVOKED, (struct sg_id){{0}});
 }
 
 struct sg_function *sg_invoke_target(struct sg_turn *turn, const struct sg_event *event, struct sg_str *invoker)
 {
-    if (!sg_str_eq(event->name, INVOKED))
+    if (!sg_str_eq(event->name, SG_EVENT_INVOKED))
         return NULL;
+    struct sg_str own = sg_json_get(sg_json_get(event->body, SG_STR("data")), SG_STR("_inngest"));
+    struct sg_str correlation = sg_json_get(own, SG_STR("correlation_id")); /* none: the function was invoked through the API */
     char text[SG_ULID_LEN + 3];
     text[0] = '"';
     sg_ulid_format(event->internal_id, text + 1);
     text[SG_ULID_LEN + 1] = '"';
-    if (sg_str_eq(sg_json_get(event->body, SG_STR("id")), (struct sg_str){text, SG_ULID_LEN + 2}))
+    if (correlation.len > 0 && sg_str_eq(sg_json_get(event->body, SG_STR("id")), (struct sg_str){text, SG_ULID_LEN + 2}))
         return NULL; /* its run was made with it */
-    struct sg_str own = sg_json_get(sg_json_get(event->body, SG_STR("data")), SG_STR("_inngest"));
     struct sg_str function_id;
     struct sg_arena *scratch = &turn->engine->scratch;
     if (sg_json_to_str(sg_json_get(own, SG_STR("fn_id")), scratch, &function_id) != SG_OK ||
-        sg_json_to_str(sg_json_get(own, SG_STR("correlation_id")), scratch, invoker) != SG_OK)
+        (correlation.len > 0 && sg_json_to_str(correlation, scratch, invoker) != SG_OK))
         return NULL;
     struct sg_function *function = function_find(turn->engine, function_id);
     if (function == NULL)

@@ -5,6 +5,8 @@
 #include "engine/answer.h"
 #include "engine/event.h"
 
+#define SG_EVENT_INVOKED SG_STR("inngest/function.invoked")
+
 /* An InvokeFunction op. False if it is malformed: the run has been failed (reference/02 §9.2). */
 bool sg_invoke_begin(struct sg_turn *turn, struct sg_apply *apply, struct sg_step *step, const struct sg_op *op, int job_flags);
 

@@ -11,6 +11,7 @@ void sg_handle_checkpoint_steps(struct sg_request *request);
 void sg_handle_checkpoint(struct sg_request *request);
 /* signals.c */
 void sg_handle_signal(struct sg_request *request);
+void sg_handle_invoke(struct sg_request *request);
 /* register.c */
 void sg_handle_register(struct sg_request *request);
 void sg_handle_remove(struct sg_request *request);

@@ -27,5 +27,6 @@ src_server_libserver_la_SOURCES = \
 	src/server/runs.c \
 	src/server/send.c src/server/send.h \
 	src/server/server.c src/server/server.h \
+	src/server/invoke.c \
 	src/server/signals.c \
 	src/server/watch.c

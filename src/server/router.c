@@ -16,6 +16,7 @@
 static const struct sg_route routes[] = {
     /* method, path, auth, shape of errors, body, new work?, handler */
     {SG_METHOD_POST, "/e/{key}", SG_AUTH_EVENT_KEY, SG_SHAPE_EVENT, SG_LIMIT_EVENT_BODY_BYTES, true, sg_handle_events_post},
+    {SG_METHOD_POST, "/invoke/{slug}", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_EVENT_BODY_BYTES, true, sg_handle_invoke},
     {SG_METHOD_POST, "/v1/checkpoint/{run}/async", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false,
      sg_handle_checkpoint},
     {SG_METHOD_POST, "/v1/http/runs/{run}/async", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false,

@@ -322,9 +322,38 @@ Test(signals, nobody_waits_so_a_signal_is_not_found)
     struct fixture f;
 
     fixture_open(&f);
-    EXPECT(&f, "POST", "/v1/signals", "", "{\"signal\":\"order-7\",\"data\":1}", 404, "No signal found");
     EXPECT(&f, "POST", "/v1/signals", "", "{\"signal\":", 400, "Invalid signal data");
     EXPECT(&f, "POST", "/v1/signals", "", "{\"signal\":\"\"}", 500, "Failed to receive signal");
     cr_expect(eq(int, f.posts, 0));
+    f.status = SG_NOT_FOUND;
+    EXPECT(&f, "POST", "/v1/signals", "", "{\"signal\":\"order-7\",\"data\":1}", 404,
+           "{\"data\":null,\"error\":\"No signal found\",\"status\":404}");
+    cr_expect(eq(int, f.posts, 1));
+    fixture_close(&f);
+}
+
+Test(signals, one_that_somebody_waits_for_names_the_run)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    EXPECT(&f, "POST", "/v1/signals", "", "{\"signal\":\"order-7\"}", 200, "{\"data\":{\"run_id\":\"");
+    cr_expect(eq(int, f.posts, 1));
+    fixture_close(&f);
+}
+
+/* ---- invoking ---- */
+
+Test(invoke, an_event_that_names_the_function_is_made_of_the_body)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    EXPECT(&f, "POST", "/invoke/shop-ship", "", "{\"data\":{\"x\":1}}", 200, "\"status\":200}");
+    EXPECT(&f, "POST", "/invoke/shop-ship", "", "", 200, "{\"id\":\"");
+    cr_expect(eq(int, f.posts, 2));
+    EXPECT(&f, "POST", "/invoke/shop-ship", "", "{", 400, "Unable to read post data request");
+    EXPECT(&f, "POST", "/invoke/shop-ship", "", "[]", 400, "Invalid invocation event");
+    cr_expect(eq(int, f.posts, 2));
     fixture_close(&f);
 }

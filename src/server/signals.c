@@ -34,7 +34,9 @@ static void send_on(struct sg_request *request, struct sg_str signal, struct sg_
         return;
     }
     message->as.signal.data = sg_arena_copy(&message->arena, data.len > 0 ? data : SG_STR("null"));
-    if (message->as.signal.data.ptr == NULL || sg_json_to_str(signal, &message->arena, &message->as.signal.name) != SG_OK) {
+    struct sg_str name = sg_arena_copy(&message->arena, signal); /* a plain text is read in place, so it must be the message's own */
+    if (message->as.signal.data.ptr == NULL || name.ptr == NULL ||
+        sg_json_to_str(name, &message->arena, &message->as.signal.name) != SG_OK) {
         sg_message_free(message);
         sg_respond_status(request, SG_NO_MEMORY, "");
         return;

@@ -13,8 +13,8 @@
 
 #include "base/log.h"
 
-static const char *const settings[] = {"batchEvents", "cancel",    "concurrency", "debounce", "idempotency",
-                                       "priority",    "rateLimit", "singleton",   "throttle"};
+static const char *const settings[] = {"batchEvents", "concurrency", "debounce",  "idempotency",
+                                       "priority",    "rateLimit",   "singleton", "throttle"};
 
 static bool has_cron(struct sg_str config)
 {

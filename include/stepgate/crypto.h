@@ -82,6 +82,25 @@ bool sg_bearer_check(const struct sg_signing_key *keys, size_t key_count, struct
 /* Constant-time comparison of two texts: event keys, tokens. Two empty texts are not equal: no key is no permission. */
 bool sg_secret_eq(struct sg_str a, struct sg_str b);
 
+/* ---- tokens ---- */
+
+#define SG_LIMIT_TOKEN_BYTES 8192 /* ours: a token goes into a URL */
+
+/* What tokens are signed with. Treat as a secret. */
+struct sg_token_secret {
+    uint8_t bytes[SG_SHA256_BYTES];
+};
+/* The secret that belongs to a signing key; false only if libcrypto failed. */
+bool sg_token_secret_derive(const struct sg_signing_key *key, struct sg_token_secret *secret);
+/* Appends the JSON Web Token (HS256) for these claims, a JSON object. */
+void sg_token_make(const struct sg_token_secret *secret, struct sg_str claims, struct sg_buf *out);
+/*
+ * The claims, as they were made, of a token that one of the secrets has signed; in the arena. SG_UNAUTHORIZED for every other token, SG_NO_MEMORY,
+ * SG_SYSTEM. Whether its time is over is not looked at.
+ */
+enum sg_status sg_token_verify(const struct sg_token_secret *secrets, size_t count, struct sg_str token, struct sg_arena *arena,
+                               struct sg_str *claims);
+
 /* ---- hashes ---- */
 
 /* These fail (false) only if libcrypto does. */

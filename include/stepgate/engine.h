@@ -53,11 +53,14 @@ const char *sg_step_status_name(enum sg_step_status status);
 /* step.flags: the first two replace the reference's set of job ids (reference/02 §3.3). */
 enum sg_step_flag { SG_STEP_IS_PLANNED = 1, SG_STEP_IS_CONTINUED = 2, SG_STEP_HAS_MEMO = 4 };
 
-/*
- * SG_JOB_WAIT: the timeout of a pause, and its wake once the pause is answered. SG_JOB_TIMEOUT: of the run; it ends the run and does not move it. 5 is
- * taken.
- */
-enum sg_job_kind { SG_JOB_CALL = 1, SG_JOB_SLEEP = 2, SG_JOB_WAIT = 3, SG_JOB_TIMEOUT = 4 };
+/* SG_JOB_WAIT: the timeout of a pause, and its wake once the pause is answered. SG_JOB_TIMEOUT: of the run; it ends the run and does not move it. */
+enum sg_job_kind {
+    SG_JOB_CALL = 1,
+    SG_JOB_SLEEP = 2,
+    SG_JOB_WAIT = 3,
+    SG_JOB_TIMEOUT = 4,
+    SG_JOB_WATCHDOG = 5 /* a durable endpoint executes the run and reports; due when it has said nothing for too long */
+};
 enum sg_job_flag {
     SG_JOB_IS_RACE = 1,    /* parallelMode race: a discovery follows every completion */
     SG_JOB_IS_GROUPED = 2, /* belongs to a coalesced group (group_key) */
@@ -154,6 +157,23 @@ struct sg_registration {
     size_t function_count;
 };
 
+/* A run that an SDK creates while it executes it: a durable endpoint's (reference/03 §4.4). */
+struct sg_http_run_in {
+    struct sg_id run_id; /* the SDK chose it */
+    struct sg_id app_id;
+    struct sg_str domain; /* "https://app.example.com": the app's name and URL */
+    struct sg_str sdk;
+    struct sg_function_in function; /* for its method and path, or for the name that the user gave it */
+    struct sg_function_in other;    /* stands for all paths beyond SG_LIMIT_HTTP_FUNCTIONS_PER_APP */
+    struct sg_event_in event;       /* the request: method, path, query and body are in its data */
+    int request_version;
+    struct sg_op *ops;
+    size_t op_count;
+    bool is_known; /* the lookup found a run with this id */
+    struct sg_id known_function_id;
+    int64_t lookup_commit; /* as for events */
+};
+
 struct sg_loaded_step {
     struct sg_str id;
     struct sg_str name;
@@ -189,6 +209,8 @@ enum sg_message_kind {
     SG_MESSAGE_DROP_CANCELLATION, /* forget it, and end it if it is under way */
     SG_MESSAGE_LOADED_RUNS,
     SG_MESSAGE_SIGNAL, /* reply.id is the run that waited for it */
+    /* A durable endpoint has begun: its run is created and its first steps are applied; the reply's id is the function's. */
+    SG_MESSAGE_HTTP_RUN,
     SG_MESSAGE_KIND_COUNT
 };
 
@@ -229,11 +251,13 @@ struct sg_message {
         } answer;
         struct {
             struct sg_id run_id;
+            bool is_sync;   /* reported by a durable endpoint that executes the run itself: any op may come */
             int64_t job_id; /* of ctx.qi_id; 0: none given */
             int32_t generation;
             struct sg_op *ops;
             size_t op_count;
         } checkpoint;
+        struct sg_http_run_in http_run;
         struct {
             struct sg_id run_id;
             struct sg_str reason;
@@ -319,6 +343,7 @@ struct sg_call {
     int request_version;   /* -1, 0, 1, 2 */
     bool is_plan_forced;   /* ctx.disable_immediate_execution */
     bool is_first;         /* of its run */
+    bool is_endpoint;      /* a durable endpoint is called again with the request in the run's event (reference/03 §4.7) */
     int64_t arrived_at_ns; /* of the message that led to it at once; 0: it was waited for */
     int64_t snapshot;      /* the memos with seq below it */
     int64_t state_bytes;   /* decides about use_api */
@@ -393,6 +418,7 @@ struct sg_engine_options {
     int64_t retry_interval_ms; /* 0: the table of reference/02 §5.3 */
     int64_t clock_offset_ms;   /* engine clock minus wall clock */
     int steps_per_run_max;     /* 0: SG_LIMIT_STEPS_PER_RUN */
+    int64_t endpoint_idle_ms;  /* 0: SG_DEFAULT_ENDPOINT_IDLE_MS */
     bool is_fully_parked;      /* simulator: park every run whenever it may be */
 };
 

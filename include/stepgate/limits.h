@@ -32,8 +32,18 @@
 #define SG_LIMIT_SLEEP_MS (366LL * 24 * 3600 * 1000) /* reference/02 §12 */
 #define SG_LIMIT_RETRY_AFTER_MIN_MS 1000             /* reference/02 §5.4 */
 #define SG_LIMIT_RETRY_AFTER_MAX_MS (24LL * 3600 * 1000)
-#define SG_LIMIT_CALL_MS (2LL * 3600 * 1000)         /* a call request (reference/01 §7.8); --call-timeout */
-#define SG_LIMIT_REDIRECTS 60                        /* reference/01 §7.9 */
+#define SG_LIMIT_CALL_MS (2LL * 3600 * 1000) /* a call request (reference/01 §7.8); --call-timeout */
+/*
+ * A durable endpoint that has reported nothing for so long is taken for dead, and its run fails; --endpoint-timeout. The reference server plans the
+ * same hour (reference/03 §4.9); a step of an endpoint that takes longer needs a larger one.
+ */
+#define SG_DEFAULT_ENDPOINT_IDLE_MS (3600LL * 1000)
+/* Ours: an endpoint is a function for each method and path, and a path may hold ids. Beyond this all new paths of an app are one function. */
+#define SG_LIMIT_HTTP_FUNCTIONS_PER_APP 1000
+#define SG_LIMIT_HTTP_APPS 1000 /* ours: the domain is what the endpoint's client said in its Host header */
+#define SG_LIMIT_HYDRATED_ENDPOINTS                                                                                                        \
+    10000                     /* ours: runs held with their steps between the reports of their endpoints; beyond it they are read anew */
+#define SG_LIMIT_REDIRECTS 60 /* reference/01 §7.9 */
 #define SG_LIMIT_CONNECTIONS_PER_APP 256             /* --max-connections-per-app */
 #define SG_LIMIT_IDEMPOTENCY_MS (24LL * 3600 * 1000) /* reference/04 §4.1 */
 #define SG_LIMIT_WRITES_PER_MESSAGE 1000             /* design: larger work is a cursor */

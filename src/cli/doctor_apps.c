@@ -59,8 +59,8 @@ void sg_doctor_apps(struct sg_doctor *doctor)
     while (sg_json_next_element(&iter, &element)) {
         bool is_archived = false;
         (void)sg_json_to_bool(sg_json_get(element, SG_STR("is_archived")), &is_archived);
-        if (is_archived)
-            continue;
+        if (is_archived || sg_json_str_eq(sg_json_get(element, SG_STR("sync_kind")), SG_STR("endpoint")))
+            continue; /* a durable endpoint never registers: its runs made it known */
         check_app(doctor, element, places);
         count++;
     }

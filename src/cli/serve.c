@@ -201,6 +201,8 @@ static void fill(const struct sg_options *options, struct sg_node_options *node)
     node->http_idle_ms = sg_options_int(options, SG_OPTION_HTTP_IDLE_TIMEOUT);
     node->steps_per_run_max = (int)sg_options_int(options, SG_OPTION_MAX_STEPS);
     node->call_timeout_ms = sg_options_int(options, SG_OPTION_CALL_TIMEOUT);
+    node->endpoint_timeout_ms = sg_options_int(options, SG_OPTION_ENDPOINT_TIMEOUT);
+    node->waiting_clients_max = (int)sg_options_int(options, SG_OPTION_MAX_WAITING_CLIENTS);
     node->connections_per_app_max = (int)sg_options_int(options, SG_OPTION_MAX_CONNECTIONS_PER_APP);
     node->calls_max = (int)sg_options_int(options, SG_OPTION_MAX_CALLS);
     node->messages_per_batch_max = (int)sg_options_int(options, SG_OPTION_MAX_BATCH);

@@ -6,4 +6,5 @@ src_crypto_libcrypto_room_la_SOURCES = \
 	src/crypto/hash.c src/crypto/hash.h \
 	src/crypto/secret.c \
 	src/crypto/signature.c \
-	src/crypto/signing_key.c
+	src/crypto/signing_key.c \
+	src/crypto/token.c

@@ -17,6 +17,7 @@
 
 #include "base/duration.h"
 #include "engine/cursor.h"
+#include "engine/endpoint.h"
 #include "engine/group.h"
 #include "engine/invoke.h"
 #include "engine/job.h"
@@ -157,21 +158,8 @@ bool sg_answer_handle(struct sg_turn *turn, struct sg_message *message)
         sg_run_end(turn, run, &(struct sg_run_end){.status = SG_RUN_COMPLETED, .output = answer->output});
     } else if (answer->kind == SG_ANSWER_ERROR) {
         attempt_failed(turn, job, answer, answer->is_no_retry);
-    } else if (answer->op_count > SG_LIMIT_OPS_PER_ANSWER) {
-        char text[128];
-        snprintf(text, sizeof(text), "InngestErrFunctionOverflowed: The function run exceeded the step limit of %d steps.",
-                 SG_LIMIT_OPS_PER_ANSWER);
-        sg_run_fail(turn, run, "InngestErrFunctionOverflowed", text, strchr(text, ' ') + 1);
-    } else if (sg_apply_count(answer, 0, WRITES_PER_TURN) < answer->op_count) {
-        sg_cursor_answer_add(turn, job, message);
     } else {
-        struct sg_apply apply = {.job = job, .answer = answer, .position = message->as.answer.position};
-        sg_apply_begin(turn, &apply, false);
-        bool is_live = true;
-        for (size_t index = 0; index < answer->op_count && is_live; index++)
-            is_live = sg_apply_op(turn, &apply, &answer->ops[index]);
-        if (is_live)
-            sg_apply_end(turn, &apply);
+        sg_answer_apply(turn, job, answer, message->as.answer.position);
     }
     run = sg_map_get_id(&turn->engine->runs, run_id);
     if (run != NULL && (run->flags & SG_RUN_IS_ENDED) == 0)
@@ -188,6 +176,28 @@ size_t sg_apply_count(const struct sg_answer *answer, size_t from, int writes_ma
             break;
     }
     return count;
+}
+
+void sg_answer_apply(struct sg_turn *turn, struct sg_job *job, const struct sg_answer *answer, int64_t position)
+{
+    if (answer->op_count > SG_LIMIT_OPS_PER_ANSWER) {
+        char text[128];
+        snprintf(text, sizeof(text), "InngestErrFunctionOverflowed: The function run exceeded the step limit of %d steps.",
+                 SG_LIMIT_OPS_PER_ANSWER);
+        sg_run_fail(turn, job->run, "InngestErrFunctionOverflowed", text, strchr(text, ' ') + 1);
+        return;
+    }
+    if (sg_apply_count(answer, 0, WRITES_PER_TURN) < answer->op_count) {
+        sg_cursor_answer_add(turn, job, answer, position);
+        return;
+    }
+    struct sg_apply apply = {.job = job, .answer = answer, .position = position};
+    sg_apply_begin(turn, &apply, false);
+    bool is_live = true;
+    for (size_t index = 0; index < answer->op_count && is_live; index++)
+        is_live = sg_apply_op(turn, &apply, &answer->ops[index]);
+    if (is_live)
+        sg_apply_end(turn, &apply);
 }
 
 void sg_apply_begin(struct sg_turn *turn, struct sg_apply *apply, bool is_resumed)
@@ -324,8 +334,15 @@ bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_o
 {
     struct sg_job *job = apply->job;
     struct sg_run *run = job->run;
-    if (op->code == SG_OP_RUN_COMPLETE) {
+    if (op->code == SG_OP_RUN_COMPLETE || op->code == SG_OP_SYNC_RUN_COMPLETE) {
         apply->complete = op;
+        return true;
+    }
+    if (sg_endpoint_is_function_error(run, op)) {
+        if (sg_apply_retries(apply, op))
+            apply->retry = op;
+        else
+            apply->failure = op;
         return true;
     }
     if (op->code == SG_OP_NONE || op->id.len == 0)
@@ -384,7 +401,14 @@ void sg_apply_end(struct sg_turn *turn, struct sg_apply *apply)
     const struct sg_answer *answer = apply->answer;
 
     if (apply->complete != NULL) {
-        sg_run_end(turn, run, &(struct sg_run_end){.status = SG_RUN_COMPLETED, .output = apply->complete->data});
+        if ((run->flags & SG_RUN_IS_HTTP) != 0)
+            sg_endpoint_complete(turn, run, apply->complete);
+        else
+            sg_run_end(turn, run, &(struct sg_run_end){.status = SG_RUN_COMPLETED, .output = apply->complete->data});
+        return;
+    }
+    if (apply->failure != NULL) {
+        sg_run_end(turn, run, &(struct sg_run_end){.status = SG_RUN_FAILED, .error = apply->failure->error});
         return;
     }
     if (apply->retry != NULL) {

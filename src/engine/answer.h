@@ -21,9 +21,15 @@ struct sg_apply {
     struct sg_step *last;         /* the latest step that completed: what the discovery is caused by */
     const struct sg_op *complete; /* RunComplete: applied after all others */
     const struct sg_op *retry;    /* a step that failed and will be tried again, by this same job */
+    const struct sg_op *failure;  /* a durable endpoint's handler has failed for good */
 };
 /* How many ops from number `from` on can be applied with about `writes_max` writes. */
 size_t sg_apply_count(const struct sg_answer *answer, size_t from, int writes_max);
+/*
+ * Applies the ops of an answer to its job's run, at once or, if there are many, by a cursor. `position` as in struct sg_apply. The run may be gone
+ * afterwards.
+ */
+void sg_answer_apply(struct sg_turn *turn, struct sg_job *job, const struct sg_answer *answer, int64_t position);
 /* What the run must know at once: request version, forced plans, the pending set. */
 void sg_apply_begin(struct sg_turn *turn, struct sg_apply *apply, bool is_resumed);
 /* One op. False if it ended the run. */
@@ -36,6 +42,8 @@ void sg_apply_end(struct sg_turn *turn, struct sg_apply *apply);
 /* `{"data":<bytes>}` and `{"error":<bytes>}` in the batch's memory (reference/01 §7.5). */
 struct sg_str sg_memo_wrap(struct sg_turn *turn, struct sg_str key, struct sg_str bytes);
 
+/* Memoizes a step that a checkpoint reports; a planned one is trace only. */
+void sg_checkpoint_apply(struct sg_turn *turn, struct sg_run *run, const struct sg_op *op);
 /* A checkpoint: steps that a call in flight has finished, while it goes on (reference/03 §4.2). True if it was set aside. */
 bool sg_checkpoint_handle(struct sg_turn *turn, struct sg_message *message);
 

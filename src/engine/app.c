@@ -21,6 +21,8 @@
 #include "base/alloc.h"
 #include "engine/timeout.h"
 
+#define ENDPOINT_KIND SG_STR("endpoint") /* app.sync_kind: nobody registered it */
+
 static bool listeners_rebuild(struct sg_engine *engine);
 
 /* ---- functions ---- */
@@ -282,6 +284,50 @@ void sg_app_register(struct sg_turn *turn, struct sg_message *message)
         reply->is_modified = !is_same;
         reply->id = app->id;
     }
+}
+
+/* ---- durable endpoints ---- */
+
+static size_t endpoint_app_count(const struct sg_engine *engine)
+{
+    size_t count = 0;
+    size_t cursor = 0;
+    const struct sg_app *app;
+    while ((app = sg_map_next(&engine->apps, &cursor)) != NULL)
+        count += sg_str_eq(app->sync_kind, ENDPOINT_KIND);
+    return count;
+}
+
+static size_t function_count(const struct sg_app *app)
+{
+    size_t count = 0;
+    for (const struct sg_list_node *node = app->functions.first; node != NULL; node = node->next)
+        count++;
+    return count;
+}
+
+struct sg_function *sg_app_endpoint(struct sg_turn *turn, const struct sg_http_run_in *in)
+{
+    struct sg_engine *engine = turn->engine;
+    struct sg_app *app = sg_map_get_id(&engine->apps, in->app_id);
+    if (app == NULL && endpoint_app_count(engine) >= SG_LIMIT_HTTP_APPS)
+        return NULL;
+    if (app == NULL || app->is_archived || !sg_str_eq(app->sdk, in->sdk)) {
+        struct sg_registration registration = {.app_name = in->domain, .url = in->domain, .sdk = in->sdk, .sync_kind = ENDPOINT_KIND};
+        app = app_find_or_create(engine, in->app_id);
+        if (app == NULL || !app_set(app, &registration, SG_STR(""))) {
+            turn->is_failed = true;
+            return NULL;
+        }
+        app->is_archived = false;
+        app->synced_at_ms = turn->now_ms;
+        app_write(turn, app);
+    }
+    const struct sg_function_in *wanted = &in->function;
+    if (sg_map_get_id(&engine->functions, wanted->id) == NULL && function_count(app) >= SG_LIMIT_HTTP_FUNCTIONS_PER_APP)
+        wanted = &in->other;
+    function_apply(turn, app, wanted); /* it has no trigger, so nobody listens who did not */
+    return turn->is_failed ? NULL : sg_map_get_id(&engine->functions, wanted->id);
 }
 
 /* The app with this URL or, if that is empty, this name. */

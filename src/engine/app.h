@@ -9,6 +9,12 @@ void sg_app_sync_failed(struct sg_turn *turn, struct sg_message *message);
 void sg_app_remove(struct sg_turn *turn, struct sg_message *message);
 
 /*
+ * The function of a durable endpoint, which comes into being with its first run, as does its app. NULL: there are too many apps of this kind, or
+ * memory ran out (turn->is_failed).
+ */
+struct sg_function *sg_app_endpoint(struct sg_turn *turn, const struct sg_http_run_in *in);
+
+/*
  * The functions that an event starts: they listen to its name, were registered before its log position, and one of their triggers has no expression or
  * a true one. Each once, ordered by id: an array in the engine's scratch arena. *count is 0 and NULL returned if there are none; NULL with
  * turn->is_failed if memory ran out. `body` is the event as stored; it is parsed only if an expression asks for it.

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "engine/answer.h"
+#include "engine/endpoint.h"
 #include "engine/job.h"
 #include "engine/run.h"
 #include "engine/step.h"
@@ -46,7 +47,7 @@ static enum sg_status checkpoint_judge(const struct sg_run *run, const struct sg
     return SG_OK;
 }
 
-static void checkpoint_apply(struct sg_turn *turn, struct sg_run *run, const struct sg_op *op)
+void sg_checkpoint_apply(struct sg_turn *turn, struct sg_run *run, const struct sg_op *op)
 {
     struct sg_step *step = sg_step_report(turn, run, op);
     if (step == NULL)
@@ -64,6 +65,8 @@ static void checkpoint_apply(struct sg_turn *turn, struct sg_run *run, const str
 
 bool sg_checkpoint_handle(struct sg_turn *turn, struct sg_message *message)
 {
+    if (message->as.checkpoint.is_sync)
+        return sg_endpoint_report(turn, message);
     struct sg_run *run = sg_map_get_id(&turn->engine->runs, message->as.checkpoint.run_id);
     if (run == NULL || (run->flags & SG_RUN_IS_ENDED) != 0) {
         sg_turn_reply(turn, message, SG_NOT_FOUND, "the run has ended or is unknown");
@@ -89,7 +92,7 @@ bool sg_checkpoint_handle(struct sg_turn *turn, struct sg_message *message)
         return false;
     }
     for (size_t index = 0; index < message->as.checkpoint.op_count; index++)
-        checkpoint_apply(turn, run, &message->as.checkpoint.ops[index]);
+        sg_checkpoint_apply(turn, run, &message->as.checkpoint.ops[index]);
     if (job != NULL && job->attempt != 0) {
         job->attempt = 0;
         sg_job_write(turn, job);

@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "engine/answer.h"
+#include "engine/endpoint.h"
 #include "engine/event.h"
 #include "engine/job.h"
 #include "engine/pause.h"
@@ -234,11 +235,10 @@ static struct sg_cursor *answer_cursor_of(const struct sg_engine *engine, const 
     return NULL;
 }
 
-void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct sg_message *message)
+void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct sg_answer *answer, int64_t seen_from)
 {
     struct sg_engine *engine = turn->engine;
-    const struct sg_answer *answer = &message->as.answer.answer;
-    int64_t position = message->as.answer.position > 0 ? message->as.answer.position : engine->next_position;
+    int64_t position = seen_from > 0 ? seen_from : engine->next_position;
     struct sg_run *run = job->run;
     struct sg_cursor *cursor = cursor_create(engine, engine->next_cursor_id++, SG_CURSOR_ANSWER, sg_job_id(job));
     struct sg_buf bytes;
@@ -302,10 +302,14 @@ static void answer_resume(struct sg_cursor *cursor, struct sg_apply *apply)
 {
     for (size_t index = 0; index < cursor->next_op; index++) {
         const struct sg_op *op = &cursor->answer->ops[index];
-        if (op->code == SG_OP_RUN_COMPLETE)
+        if (op->code == SG_OP_RUN_COMPLETE || op->code == SG_OP_SYNC_RUN_COMPLETE)
             apply->complete = op;
         if (op->id.len == 0)
             continue;
+        if (sg_endpoint_is_function_error(cursor->run, op) && !sg_apply_retries(apply, op)) {
+            apply->failure = op;
+            continue;
+        }
         struct sg_step *step = sg_step_find(cursor->run, op->id);
         bool is_result =
             op->code == SG_OP_STEP || op->code == SG_OP_STEP_RUN || op->code == SG_OP_STEP_FAILED || op->code == SG_OP_STEP_ERROR;

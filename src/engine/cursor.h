@@ -9,7 +9,8 @@ void sg_cursor_event_add(struct sg_turn *turn, int64_t position, struct sg_str n
 /* Deletes the jobs of a run that has ended. */
 void sg_cursor_clear_add(struct sg_turn *turn, struct sg_run *run);
 /* Applies a large answer in slices; the run is held meanwhile. */
-void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct sg_message *message);
+/* `seen_from`: events from this log position on are seen by its waits; 0: from now on. */
+void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct sg_answer *answer, int64_t seen_from);
 /* The run's steps, or its trigger, are there: if a large answer was being applied to it, that goes on. True if there was one. */
 bool sg_cursor_answer_resume(struct sg_turn *turn, struct sg_run *run);
 

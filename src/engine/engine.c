@@ -17,6 +17,7 @@
 #include "engine/app.h"
 #include "engine/cancellation.h"
 #include "engine/cursor.h"
+#include "engine/endpoint.h"
 #include "engine/event.h"
 #include "engine/explain.h"
 #include "engine/job.h"
@@ -38,6 +39,8 @@ enum sg_status sg_engine_create(const struct sg_engine_options *options, struct 
     made->options = *options;
     if (made->options.steps_per_run_max <= 0)
         made->options.steps_per_run_max = SG_LIMIT_STEPS_PER_RUN;
+    if (made->options.endpoint_idle_ms <= 0)
+        made->options.endpoint_idle_ms = SG_DEFAULT_ENDPOINT_IDLE_MS;
     if (made->options.steps_per_run_max > SG_LIMIT_STEPS_PER_RUN_MAX)
         made->options.steps_per_run_max = SG_LIMIT_STEPS_PER_RUN_MAX;
     sg_rng_init(&made->rng, options->seed);
@@ -149,6 +152,8 @@ static bool dispatch(struct sg_turn *turn, struct sg_message *message)
         return sg_answer_handle(turn, message);
     case SG_MESSAGE_CHECKPOINT:
         return sg_checkpoint_handle(turn, message);
+    case SG_MESSAGE_HTTP_RUN:
+        return sg_endpoint_create(turn, message);
     case SG_MESSAGE_CANCEL:
         sg_cancel_handle(turn, message);
         return false;

@@ -45,7 +45,7 @@ static bool is_duplicate(const struct sg_engine *engine, const struct sg_event *
     return sg_map_get_id(&engine->recent_keys, key_mix(event->key, function_id)) != NULL;
 }
 
-static void key_remember(struct sg_turn *turn, const struct sg_event *event, const struct sg_function *function, struct sg_id run_id)
+void sg_event_recent_add(struct sg_turn *turn, struct sg_id mix)
 {
     struct sg_engine *engine = turn->engine;
     struct sg_recent_key *recent = sg_calloc(1, sizeof(*recent));
@@ -53,7 +53,7 @@ static void key_remember(struct sg_turn *turn, const struct sg_event *event, con
         turn->is_failed = true;
         return;
     }
-    recent->mix = key_mix(event->key, function->id);
+    recent->mix = mix;
     recent->commit = turn->batch->number;
     if (sg_map_add(&engine->recent_keys, recent) != SG_OK) {
         sg_free(recent);
@@ -65,7 +65,11 @@ static void key_remember(struct sg_turn *turn, const struct sg_event *event, con
     else
         engine->recent_first = recent;
     engine->recent_last = recent;
+}
 
+static void key_remember(struct sg_turn *turn, const struct sg_event *event, const struct sg_function *function, struct sg_id run_id)
+{
+    sg_event_recent_add(turn, key_mix(event->key, function->id));
     struct sg_record *record = sg_turn_write(turn, SG_WRITE_PUT, SG_KIND_IDEMPOTENCY);
     if (record == NULL)
         return;

@@ -70,6 +70,10 @@ static void job_sentence(struct sg_buf *out, const struct sg_engine *engine, con
         sg_buf_printf(out, "It is due and waits for the run's steps to be read from the store.");
     else if (job->kind == SG_JOB_WAIT)
         wait_sentence(out, sg_pause_of(job), target, (struct sg_str){text, len}, (struct sg_str){duration, duration_len});
+    else if (job->kind == SG_JOB_WATCHDOG)
+        sg_buf_printf(out,
+                      "Its endpoint executes it and reports each step; if it reports nothing until %.*s (%.*s from now), the run fails.",
+                      (int)len, text, (int)duration_len, duration);
     else if (job->kind == SG_JOB_SLEEP)
         sg_buf_printf(out, "The step %.*s sleeps until %.*s (%.*s from now).", SG_FMT(target), (int)len, text, (int)duration_len, duration);
     else if (job->attempt > 0)
@@ -82,11 +86,12 @@ static void job_sentence(struct sg_buf *out, const struct sg_engine *engine, con
 static void job_explain(struct sg_buf *out, const struct sg_engine *engine, const struct sg_job *job)
 {
     struct sg_job_text room;
-    const char *state = job->kind == SG_JOB_TIMEOUT ? "timeout"
-                        : job->is_started           ? "in_flight"
-                        : job->is_deferred          ? "loading"
-                        : job->kind == SG_JOB_SLEEP ? "sleeping"
-                                                    : "waiting";
+    const char *state = job->kind == SG_JOB_TIMEOUT    ? "timeout"
+                        : job->is_started              ? "in_flight"
+                        : job->is_deferred             ? "loading"
+                        : job->kind == SG_JOB_SLEEP    ? "sleeping"
+                        : job->kind == SG_JOB_WATCHDOG ? "at_endpoint"
+                                                       : "waiting";
     sg_buf_printf(out, "{\"job\":%lld,\"state\":\"%s\",\"attempt\":%d,\"max_attempts\":%d,\"generation\":%d", (long long)sg_job_id(job),
                   state, job->attempt, sg_job_attempts_max(job), job->generation);
     if (job->target_len > 0)

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/endpoint.h"
 #include "engine/group.h"
 #include "engine/pause.h"
 #include "engine/run.h"
@@ -233,6 +234,10 @@ bool sg_job_start(struct sg_turn *turn, struct sg_job *job)
         sg_pause_due(turn, job);
         return true;
     }
+    if (job->kind == SG_JOB_WATCHDOG) {
+        sg_endpoint_expire(turn, run);
+        return false;
+    }
 
     /* The reference looks before each call, also the one that would only return (reference/02 §12, quirk 12: users' tests rely on it). */
     bool is_plan_forced = (run->flags & SG_RUN_IS_PLAN_FORCED) != 0;
@@ -307,6 +312,7 @@ static void call_start(struct sg_turn *turn, struct sg_job *job, bool is_plan_fo
     call->request_version = run->request_version;
     call->is_plan_forced = is_plan_forced;
     call->is_first = is_first;
+    call->is_endpoint = (run->flags & SG_RUN_IS_HTTP) != 0;
     call->arrived_at_ns = turn->arrived_at_ns;
     call->snapshot = job->snapshot;
     call->state_bytes = run->state_bytes;
@@ -425,7 +431,7 @@ enum sg_status sg_job_restore(struct sg_engine *engine, struct sg_run *run, cons
     struct sg_str cause = values[SG_JOB_CAUSE].bytes;
     struct sg_str target = values[SG_JOB_TARGET].bytes;
     int64_t kind = values[SG_JOB_KIND].number;
-    if (cause.len > SG_LIMIT_STEP_ID_BYTES || target.len > SG_LIMIT_STEP_ID_BYTES || kind < SG_JOB_CALL || kind > SG_JOB_TIMEOUT)
+    if (cause.len > SG_LIMIT_STEP_ID_BYTES || target.len > SG_LIMIT_STEP_ID_BYTES || kind < SG_JOB_CALL || kind > SG_JOB_WATCHDOG)
         return SG_NOT_FOUND;
     struct sg_job *job = job_create(engine, cause, target);
     if (job == NULL)
@@ -448,10 +454,26 @@ void sg_job_resume(struct sg_engine *engine, struct sg_job *job)
 {
     SG_CHECK(job, SG_JOB_MAGIC);
     assert(!job->is_started);
-    sg_heap_remove(&engine->due, &job->due);
+    if (sg_heap_has(&job->due))
+        sg_heap_remove(&engine->due, &job->due);
+    job->is_deferred = false;
     job->is_started = true;
     job->run->calls++;
     engine->calls++;
+}
+
+void sg_job_postpone(struct sg_turn *turn, struct sg_job *job, int64_t due_at_ms)
+{
+    SG_CHECK(job, SG_JOB_MAGIC);
+    assert(!job->is_started);
+    bool is_waiting = sg_heap_has(&job->due);
+    if (is_waiting)
+        sg_heap_remove(&turn->engine->due, &job->due);
+    job->due.key_ms = due_at_ms;
+    if (is_waiting && !sg_heap_add(&turn->engine->due, &job->due))
+        turn->is_failed = true;
+    if (!job->is_new) /* it will be written when the run is flushed */
+        sg_job_write(turn, job);
 }
 
 struct sg_job *sg_job_find(const struct sg_run *run, int64_t id)

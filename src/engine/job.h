@@ -63,7 +63,9 @@ void sg_job_ids_restored(struct sg_turn *turn, int64_t last_job_id);
 
 /* For start-up: adds the job of a record to its run. SG_NOT_FOUND: the record makes no sense; SG_NO_MEMORY. */
 enum sg_status sg_job_restore(struct sg_engine *engine, struct sg_run *run, const struct sg_record *record);
-/* For start-up: the job's call has been answered, and the answer is being applied: it is not due, and counts as started. */
+/* Another due time for a job that waits for its own. */
+void sg_job_postpone(struct sg_turn *turn, struct sg_job *job, int64_t due_at_ms);
+/* The job's call has been answered, and the answer is being applied: it is not due, and counts as started. */
 void sg_job_resume(struct sg_engine *engine, struct sg_job *job);
 /* Puts a job into its run's list and, unless it is started, among the due ones. False if memory ran out. */
 bool sg_job_link(struct sg_engine *engine, struct sg_run *run, struct sg_job *job);

@@ -8,6 +8,7 @@ src_engine_libengine_la_SOURCES = \
 	src/engine/cancellation.c src/engine/cancellation.h \
 	src/engine/checkpoint.c \
 	src/engine/cursor.c src/engine/cursor.h \
+	src/engine/endpoint.c src/engine/endpoint.h \
 	src/engine/engine.c \
 	src/engine/event.c src/engine/event.h \
 	src/engine/explain.c src/engine/explain.h \

@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "engine/cursor.h"
+#include "engine/endpoint.h"
 #include "engine/event.h"
 #include "engine/invoke.h"
 #include "engine/job.h"
@@ -64,7 +65,7 @@ bool sg_run_link(struct sg_engine *engine, struct sg_run *run)
     return true;
 }
 
-struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec)
+struct sg_run *sg_run_begin(struct sg_turn *turn, const struct sg_run_spec *spec)
 {
     struct sg_engine *engine = turn->engine;
     struct sg_run *run = sg_pool_take(&engine->run_pool);
@@ -72,16 +73,21 @@ struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec)
         if (run != NULL)
             sg_pool_give(&engine->run_pool, run);
         turn->is_failed = true;
-        return (struct sg_id){{0}};
+        return NULL;
     }
     run->magic = SG_RUN_MAGIC;
-    run->id = sg_turn_ulid(turn);
+    run->id = spec->is_http ? spec->run_id : sg_turn_ulid(turn);
     run->function = spec->function;
     run->function_version = (int32_t)spec->function->version;
     run->event_id = spec->event_id;
     run->created_at_ms = turn->now_ms;
-    run->request_version = -1;
+    run->request_version = spec->is_http ? (int8_t)spec->request_version : -1;
     run->status = SG_RUN_SCHEDULED;
+    if (spec->is_http) {
+        run->flags |= SG_RUN_IS_HTTP;
+        run->status = SG_RUN_RUNNING;
+        run->started_at_ms = turn->now_ms;
+    }
     run->state_bytes = (uint32_t)spec->event_bytes;
     if (sg_event_is_final(spec->event_name))
         run->flags |= SG_RUN_IS_SILENT;
@@ -89,7 +95,7 @@ struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec)
         positions_free(run);
         sg_pool_give(&engine->run_pool, run);
         turn->is_failed = true;
-        return (struct sg_id){{0}};
+        return NULL;
     }
     if (spec->invoker.len > 0 && !sg_invoke_remember(engine, run, spec->invoker))
         turn->is_failed = true;
@@ -99,9 +105,20 @@ struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec)
         turn->is_failed = true;
     sg_run_touch_live(run);
     sg_run_touch_row(run);
-    sg_job_add(turn, run, &(struct sg_job_spec){.kind = SG_JOB_CALL, .flags = SG_JOB_IS_START, .due_at_ms = spec->start_at_ms});
+    struct sg_job_spec first = {.kind = SG_JOB_CALL, .flags = SG_JOB_IS_START, .due_at_ms = spec->start_at_ms};
+    if (spec->is_http)
+        first = (struct sg_job_spec){.kind = SG_JOB_WATCHDOG, .due_at_ms = spec->start_at_ms};
+    sg_job_add(turn, run, &first);
     if (spec->body.len > 0)
         sg_wait_cancel_on(turn, run, spec->body);
+    return run;
+}
+
+struct sg_id sg_run_create(struct sg_turn *turn, const struct sg_run_spec *spec)
+{
+    struct sg_run *run = sg_run_begin(turn, spec);
+    if (run == NULL)
+        return (struct sg_id){{0}};
     struct sg_id id = run->id;
     sg_run_flush(turn, run);
     return id;
@@ -134,7 +151,8 @@ void sg_run_flush(struct sg_turn *turn, struct sg_run *run)
         row_write(turn, run, NULL);
     run->is_live_dirty = false;
     run->is_row_dirty = false;
-    bool may_park = turn->engine->options.is_fully_parked || run->calls == 0;
+    bool is_reported = sg_endpoint_watchdog(run) != NULL && turn->engine->hydrated <= SG_LIMIT_HYDRATED_ENDPOINTS;
+    bool may_park = turn->engine->options.is_fully_parked || (run->calls == 0 && !is_reported);
     if (may_park && run->hold == SG_HOLD_NONE && run->hot != NULL && run->hot->queue_first == NULL && run->hot->asked == 0 &&
         !run->is_releasing)
         sg_hot_free(turn->engine, run);

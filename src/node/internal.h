@@ -47,6 +47,8 @@ struct sg_node {
     struct sg_caller *caller;
     struct sg_outbox outbox;
     struct sg_loop *loop;
+    pthread_mutex_t ended_lock; /* the server is told of runs that have ended, until it is freed */
+    bool is_telling;
     _Atomic(struct sg_sync *) sync; /* the server may ask for it from the moment it serves */
 
     int64_t started_at_ms;              /* wall clock */

@@ -63,6 +63,7 @@ static void look_up(void *context, struct sg_store_reader *reader);
 static bool begin(struct sg_lookups *lookups, int64_t *commit);
 static enum sg_status read_keys(const struct sg_message *message, struct sg_store_reader *reader, struct collection *collection,
                                 struct sg_error *error);
+static enum sg_status read_run(struct sg_message *message, struct sg_store_reader *reader, struct sg_error *error);
 static enum sg_status collect(void *context, const struct sg_record *record);
 static enum sg_status keep_found(struct sg_message *message, const struct collection *collection);
 static void refuse(struct lookup *lookup, enum sg_status status, const struct sg_error *error);
@@ -97,6 +98,8 @@ void sg_lookups_free(struct sg_lookups *lookups)
 
 bool sg_lookups_concerns(const struct sg_message *message)
 {
+    if (message->kind == SG_MESSAGE_HTTP_RUN)
+        return true; /* the SDK chose the run's id, and repeats what got no reply */
     if (message->kind != SG_MESSAGE_EVENTS)
         return false;
     for (size_t i = 0; i < message->as.events.count; i++)
@@ -109,7 +112,7 @@ enum sg_status sg_lookups_post(struct sg_lookups *lookups, struct sg_message *me
 {
     SG_CHECK(lookups, LOOKUPS_MAGIC);
     SG_CHECK(message, SG_MESSAGE_MAGIC);
-    assert(message->kind == SG_MESSAGE_EVENTS);
+    assert(message->kind == SG_MESSAGE_EVENTS || message->kind == SG_MESSAGE_HTTP_RUN);
 
     struct lookup *lookup = sg_arena_zalloc(&message->arena, sizeof(*lookup));
     if (lookup == NULL)
@@ -169,17 +172,20 @@ static void look_up(void *context, struct sg_store_reader *reader)
     }
     enum sg_status status = sg_store_reader_begin(reader, &error);
     if (status == SG_OK) {
-        status = read_keys(message, reader, &collection, &error);
+        status = message->kind == SG_MESSAGE_HTTP_RUN ? read_run(message, reader, &error) : read_keys(message, reader, &collection, &error);
         sg_store_reader_end(reader);
     }
-    if (status == SG_OK)
+    if (status == SG_OK && message->kind == SG_MESSAGE_EVENTS)
         status = keep_found(message, &collection);
     if (status != SG_OK) {
         sg_lookups_done(lookups, commit);
         refuse(lookup, status, &error);
         return;
     }
-    message->as.events.lookup_commit = commit;
+    if (message->kind == SG_MESSAGE_EVENTS)
+        message->as.events.lookup_commit = commit;
+    else
+        message->as.http_run.lookup_commit = commit;
     sg_inbox_post_reserved(lookups->inbox, message, lookup->reserved_bytes);
 }
 
@@ -202,6 +208,27 @@ static bool begin(struct sg_lookups *lookups, int64_t *commit)
     }
     pthread_mutex_unlock(&lookups->lock);
     return is_entered;
+}
+
+int64_t sg_lookups_commit(const struct sg_message *message)
+{
+    return message->kind == SG_MESSAGE_EVENTS ? message->as.events.lookup_commit : message->as.http_run.lookup_commit;
+}
+
+/* Whether there is, or was, a run with the id that the SDK has chosen. */
+static enum sg_status read_run(struct sg_message *message, struct sg_store_reader *reader, struct sg_error *error)
+{
+    struct sg_http_run_in *in = &message->as.http_run;
+    struct sg_record record;
+    struct sg_arena arena;
+    struct sg_value key = sg_value_id(&in->run_id);
+    sg_arena_init(&arena);
+    enum sg_status status = sg_store_get(reader, SG_KIND_RUN, &key, &arena, &record, error);
+    in->is_known = status == SG_OK;
+    if (in->is_known)
+        in->known_function_id = sg_value_get_id(&record.values[SG_RUN_FUNCTION_ID]);
+    sg_arena_free(&arena);
+    return status == SG_NOT_FOUND ? SG_OK : status;
 }
 
 static enum sg_status read_keys(const struct sg_message *message, struct sg_store_reader *reader, struct collection *collection,
@@ -260,7 +287,7 @@ static void refuse(struct lookup *lookup, enum sg_status status, const struct sg
     size_t len = text.len < sizeof(reply.message) - 1 ? text.len : sizeof(reply.message) - 1;
     memcpy(reply.message, text.ptr, len);
 
-    sg_log(SG_LOG_WARN, "events were refused because their ids could not be looked up", SG_KV_STR("error", text));
+    sg_log(SG_LOG_WARN, "events or runs were refused because their ids could not be looked up", SG_KV_STR("error", text));
     sg_inbox_unreserve(lookup->lookups->inbox, lookup->reserved_bytes);
     if (message->client != NULL)
         message->client->reply(message->client, &reply);

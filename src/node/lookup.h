@@ -22,8 +22,10 @@ enum sg_status sg_lookups_create(struct sg_inbox *inbox, struct sg_store_pool *p
 /* The pool has been stopped. NULL is fine. */
 void sg_lookups_free(struct sg_lookups *lookups);
 
-/* Whether the message has events that could be duplicates and so goes through sg_lookups_post. */
+/* Whether the message has events, or a run, that could be duplicates and so goes through sg_lookups_post. */
 bool sg_lookups_concerns(const struct sg_message *message);
+/* The commit that its lookup has seen. */
+int64_t sg_lookups_commit(const struct sg_message *message);
 /*
  * Any thread. SG_OK: the message is taken and reaches the inbox, or its client is told that the store cannot be read. Otherwise as sg_inbox_post,
  * and SG_NO_MEMORY.

@@ -198,7 +198,7 @@ static void handle_messages(struct sg_loop *loop, struct sg_batch *batch)
         struct sg_message *next = message->next;
         message->next = NULL;
         bool has_lookup = sg_lookups_concerns(message);
-        int64_t commit = has_lookup ? message->as.events.lookup_commit : 0;
+        int64_t commit = has_lookup ? sg_lookups_commit(message) : 0;
         if (sg_engine_handle(loop->options.engine, message, now_ms, batch) != SG_OK)
             die_of_memory();
         if (has_lookup)

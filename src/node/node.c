@@ -58,6 +58,7 @@ static void let_out(void *context, struct sg_batch *batch);
 static void has_room(void *context);
 static void note_trouble(void *context, const struct sg_error *error);
 static bool do_chore(void *context, struct sg_store *store);
+static void tell_ended(struct sg_node *node, bool is_telling);
 static bool watchdog_start(struct watchdog *watchdog, int64_t after_ms);
 static void watchdog_set(struct watchdog *watchdog, int64_t after_ms);
 static void watchdog_stop(struct watchdog *watchdog);
@@ -72,6 +73,7 @@ enum sg_status sg_node_create(const struct sg_node_options *options, struct sg_n
     node->magic = SG_NODE_MAGIC;
     sg_arena_init(&node->arena);
     pthread_mutex_init(&node->trouble_lock, NULL);
+    pthread_mutex_init(&node->ended_lock, NULL);
     node->started_at_ms = sg_wall_now_ms();
     atomic_store(&node->state, SG_SERVER_STARTING);
 
@@ -103,6 +105,8 @@ enum sg_status sg_node_create(const struct sg_node_options *options, struct sg_n
     }
     if (status == SG_OK)
         status = sg_server_start(node->server, error);
+    if (status == SG_OK)
+        tell_ended(node, true);
     if (first != NULL)
         sg_batch_free(first);
     if (status != SG_OK) {
@@ -152,6 +156,7 @@ void sg_node_free(struct sg_node *node)
     SG_CHECK(node, SG_NODE_MAGIC);
     assert(node->store == NULL);
     pthread_mutex_destroy(&node->trouble_lock);
+    pthread_mutex_destroy(&node->ended_lock);
     sg_arena_free(&node->arena);
     node->magic = 0;
     sg_free(node);
@@ -161,6 +166,7 @@ void sg_node_free(struct sg_node *node)
 static void close_everything(struct sg_node *node)
 {
     /* The server ends when all of its requests have their replies, so those who give them are still there; and it may ask for the sync until then. */
+    tell_ended(node, false);
     sg_server_free(node->server);
     sg_sync_free(atomic_exchange(&node->sync, NULL));
     if (node->housekeeping != NULL)
@@ -265,6 +271,10 @@ static enum sg_status open_base(struct sg_node *node, struct sg_error *error)
 static enum sg_status open_server(struct sg_node *node, struct sg_error *error)
 {
     const struct sg_node_options *options = &node->options;
+    struct sg_token_secret secret;
+    enum sg_status status = sg_restore_token_secret(node->store, &secret, error);
+    if (status != SG_OK)
+        return status;
     struct sg_server_options server = {
         .host = options->host,
         .port = options->port,
@@ -276,6 +286,7 @@ static enum sg_status open_server(struct sg_node *node, struct sg_error *error)
         .key_count = options->key_count,
         .event_keys = options->event_keys,
         .event_key_count = options->event_key_count,
+        .token_secret = &secret,
         .data_dir = options->data_dir,
         .poster = {post_client, node},
         .pool = node->pool,
@@ -283,10 +294,13 @@ static enum sg_status open_server(struct sg_node *node, struct sg_error *error)
         .limits = {.connections_max = options->connections_max,
                    .event_bytes_max = options->event_bytes_max,
                    .body_bytes_max = options->body_bytes_max,
+                   .held_max = options->waiting_clients_max,
                    .idle_ms = options->http_idle_ms,
                    .request_ms = options->http_request_ms},
     };
-    return sg_server_create(&server, &node->server, error);
+    status = sg_server_create(&server, &node->server, error);
+    explicit_bzero(&secret, sizeof(secret));
+    return status;
 }
 
 static enum sg_status learn(void *context, const struct sg_record *record)
@@ -300,7 +314,8 @@ static enum sg_status open_engine(struct sg_node *node, struct sg_batch **first,
 {
     struct sg_engine_options options = {.retry_interval_ms = node->options.retry_interval_ms,
                                         .clock_offset_ms = sg_clock_offset_ms(&node->clock),
-                                        .steps_per_run_max = node->options.steps_per_run_max};
+                                        .steps_per_run_max = node->options.steps_per_run_max,
+                                        .endpoint_idle_ms = node->options.endpoint_timeout_ms};
     if (!sg_random_bytes(&options.seed, sizeof(options.seed)))
         return sg_error_set(error, SG_SYSTEM, "the system gave no random bytes");
     enum sg_status status = sg_engine_create(&options, &node->engine, error);
@@ -439,9 +454,35 @@ static void committed(void *context, const struct sg_batch *batch, int64_t took_
     sg_meters_committed(node->meters, batch, took_ns);
 }
 
+static void tell_ended(struct sg_node *node, bool is_telling)
+{
+    pthread_mutex_lock(&node->ended_lock);
+    node->is_telling = is_telling;
+    pthread_mutex_unlock(&node->ended_lock);
+}
+
+/* Clients wait for the outputs of some runs; which ones the server knows. */
+static void note_ended(struct sg_node *node, const struct sg_batch *batch)
+{
+    bool is_locked = false;
+    for (size_t i = 0; i < batch->write_count; i++) {
+        const struct sg_record *record = &batch->writes[i].record;
+        if (record->kind != SG_KIND_RUN || batch->writes[i].op != SG_WRITE_PUT || record->values[SG_RUN_ENDED_AT].is_null)
+            continue;
+        if (!is_locked)
+            pthread_mutex_lock(&node->ended_lock);
+        is_locked = true;
+        if (node->is_telling)
+            sg_server_run_ended(node->server, sg_value_get_id(&record->values[SG_RUN_ID]));
+    }
+    if (is_locked)
+        pthread_mutex_unlock(&node->ended_lock);
+}
+
 static void let_out(void *context, struct sg_batch *batch)
 {
     struct sg_node *node = context;
+    note_ended(node, batch);
     sg_outbox_let_out(&node->outbox, batch);
     sg_housekeeping_note_commit(node->housekeeping);
 }

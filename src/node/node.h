@@ -40,6 +40,8 @@ struct sg_node_options {
     int64_t http_idle_ms;
     int steps_per_run_max;
     int64_t call_timeout_ms;
+    int64_t endpoint_timeout_ms; /* a durable endpoint that reports nothing */
+    int waiting_clients_max;
     int connections_per_app_max;
     int calls_max;
     int messages_per_batch_max;

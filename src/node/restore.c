@@ -12,13 +12,16 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/hex.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "node/warm.h"
 
 /* A line of progress at this interval; a million parked runs are there before the first one. */
 #define PROGRESS_MS 2000
 /* Records between two looks at the clock. */
 #define RECORDS_PER_LOOK 4096
+#define TOKEN_SECRET_SETTING SG_STR("token_secret")
 
 struct progress {
     struct sg_engine *engine;
@@ -39,6 +42,39 @@ enum sg_status sg_restore_clock_offset(struct sg_store *store, int64_t *offset_m
 {
     *offset_ms = 0;
     return sg_store_scan(store, SG_KIND_SETTING, read_offset, offset_ms, error);
+}
+
+struct secret_search {
+    struct sg_token_secret *secret;
+    bool is_found;
+};
+
+static enum sg_status read_secret(void *context, const struct sg_record *record)
+{
+    struct secret_search *search = context;
+    if (sg_str_eq(record->values[SG_SETTING_NAME].bytes, TOKEN_SECRET_SETTING))
+        search->is_found = sg_hex_decode(record->values[SG_SETTING_VALUE].bytes, search->secret->bytes, sizeof(search->secret->bytes));
+    return SG_OK;
+}
+
+enum sg_status sg_restore_token_secret(struct sg_store *store, struct sg_token_secret *secret, struct sg_error *error)
+{
+    struct secret_search search = {.secret = secret};
+    enum sg_status status = sg_store_scan(store, SG_KIND_SETTING, read_secret, &search, error);
+    if (status != SG_OK || search.is_found)
+        return status;
+    char text[2 * sizeof(secret->bytes) + 1];
+    if (!sg_random_bytes(secret->bytes, sizeof(secret->bytes)))
+        return sg_error_set(error, SG_SYSTEM, "the system gave no random bytes");
+    sg_hex_encode(secret->bytes, sizeof(secret->bytes), text);
+    struct sg_write write = {.op = SG_WRITE_PUT, .record = {.kind = SG_KIND_SETTING}};
+    for (int column = 0; column < SG_COLUMNS_MAX; column++)
+        write.record.values[column] = sg_value_null();
+    write.record.values[SG_SETTING_NAME] = sg_value_bytes(TOKEN_SECRET_SETTING);
+    write.record.values[SG_SETTING_VALUE] = sg_value_bytes(sg_str_from(text));
+    status = sg_store_commit(store, &write, 1, error);
+    explicit_bzero(text, sizeof(text));
+    return status;
 }
 
 enum sg_status sg_restore_engine(struct sg_store *store, struct sg_engine *engine, struct sg_clock *clock, struct sg_batch *batch,

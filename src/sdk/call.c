@@ -26,6 +26,7 @@ struct sg_transfer *sg_transfer_create(size_t response_bytes_max)
         return NULL;
     transfer->magic = TRANSFER_MAGIC;
     sg_buf_init(&transfer->body);
+    sg_arena_init(&transfer->arena);
     if (sg_http_init(&transfer->http, response_bytes_max) != SG_OK) {
         sg_free(transfer);
         return NULL;
@@ -44,6 +45,7 @@ void sg_transfer_end(struct sg_transfer *transfer)
         sg_buf_free(&transfer->body);
     sg_buf_clear(&transfer->body);
     sg_http_reset(&transfer->http);
+    sg_arena_reset(&transfer->arena);
 }
 
 void sg_transfer_free(struct sg_transfer *transfer)
@@ -53,6 +55,7 @@ void sg_transfer_free(struct sg_transfer *transfer)
     sg_transfer_end(transfer);
     sg_http_free(&transfer->http);
     sg_buf_free(&transfer->body);
+    sg_arena_free(&transfer->arena);
     transfer->magic = 0;
     sg_free(transfer);
 }
@@ -71,8 +74,47 @@ static void add_int(struct sg_http *http, const char *name, int64_t number)
     sg_http_header(http, name, (struct sg_str){digits, len});
 }
 
+/* A step id goes into a header; what HTTP forbids there must not get through. */
+static bool is_header_text(struct sg_str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
+            return false;
+    return true;
+}
+
+/* What tells an endpoint that its run goes on (reference/03 §4.7). Without keys too there is a signature: its presence is what the SDK looks for. */
+static enum sg_status add_endpoint_headers(struct sg_transfer *transfer, const struct sg_signing_key *key)
+{
+    struct sg_http *http = &transfer->http;
+    const struct sg_call *call = transfer->call;
+    char text[SG_SIGNATURE_MAX + 1];
+
+    sg_http_header(http, "Content-Type", transfer->endpoint.content_type);
+    size_t len = 0;
+    if (key != NULL)
+        len = sg_signature_make(key, transfer->endpoint.signed_text, sg_http_wall_ms() / 1000, text);
+    if (key != NULL && len == 0)
+        return SG_SYSTEM;
+    sg_http_header(http, "X-Inngest-Signature", key != NULL ? (struct sg_str){text, len} : SG_STR("t=0&s=unsigned"));
+    sg_ulid_format(call->run_id, text);
+    sg_http_header(http, "X-Run-ID", sg_str_from(text));
+    add_int(http, "X-Inngest-Req-Version", call->request_version);
+    if (call->target.len > 0)
+        sg_http_header(http, "X-Inngest-Step-ID", call->target);
+    if (call->is_plan_forced)
+        sg_http_header(http, "X-Inngest-Force-Step-Plan", SG_STR("true"));
+    sg_ulid_format(transfer->request_id, text);
+    sg_http_header(http, "X-Request-Id", sg_str_from(text));
+    add_int(http, "X-Inngest-Job-Id", call->job_id);
+    add_int(http, "X-Inngest-Generation-Id", call->generation);
+    return SG_OK;
+}
+
 static enum sg_status add_headers(struct sg_transfer *transfer, const struct sg_signing_key *key)
 {
+    if (transfer->call->is_endpoint)
+        return add_endpoint_headers(transfer, key);
     struct sg_http *http = &transfer->http;
     const struct sg_call *call = transfer->call;
     char text[SG_SIGNATURE_MAX + 1];
@@ -99,13 +141,27 @@ static enum sg_status add_headers(struct sg_transfer *transfer, const struct sg_
     return SG_OK;
 }
 
-/* A step id goes into a header; what HTTP forbids there must not get through. */
-static bool is_header_text(struct sg_str text)
+/* URL, headers and body of the attempt; what is sent is in transfer->body, or in the request that is repeated. */
+static enum sg_status prepare(struct sg_transfer *transfer, const struct sg_call_maker *maker, const struct sg_signing_key *key,
+                              struct sg_error *error)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
-            return false;
-    return true;
+    const struct sg_call *call = transfer->call;
+    struct sg_http *http = &transfer->http;
+    struct sg_str url = call->is_endpoint ? transfer->endpoint.url : call->url;
+
+    if (call->is_endpoint)
+        sg_buf_append(&http->url, url);
+    else
+        sg_call_url(call, &http->url);
+    enum sg_status status = add_headers(transfer, key);
+    if (status != SG_OK)
+        return sg_error_set(error, status, "the call could not be signed");
+    status = sg_http_prepare(http, call->is_endpoint ? transfer->endpoint.method : "POST",
+                             call->is_endpoint ? transfer->endpoint.body : sg_buf_str(&transfer->body), maker->call_timeout_ms,
+                             maker->connect_timeout_ms);
+    if (status != SG_OK)
+        return sg_error_set(error, status, "the call to %.*s could not be prepared", (int)(url.len > 200 ? 200 : url.len), url.ptr);
+    return SG_OK;
 }
 
 enum sg_status sg_transfer_begin(struct sg_transfer *transfer, struct sg_call_maker *maker, struct sg_call *call, struct sg_error *error)
@@ -121,18 +177,9 @@ enum sg_status sg_transfer_begin(struct sg_transfer *transfer, struct sg_call_ma
 
     transfer->is_resigned = false;
     transfer->request_id = sg_ulid_generator_next(&maker->ulids, sg_http_wall_ms(), &maker->rng);
-    enum sg_status status = sg_body_assemble(maker->reader, call, transfer->request_id, &transfer->body, error);
-    if (status != SG_OK)
-        return status;
-    sg_call_url(call, &transfer->http.url);
-    status = add_headers(transfer, maker->key);
-    if (status != SG_OK)
-        return sg_error_set(error, status, "the call could not be signed");
-    status = sg_http_prepare(&transfer->http, "POST", sg_buf_str(&transfer->body), maker->call_timeout_ms, maker->connect_timeout_ms);
-    if (status != SG_OK)
-        return sg_error_set(error, status, "the call to %.*s could not be prepared", (int)(call->url.len > 200 ? 200 : call->url.len),
-                            call->url.ptr);
-    return SG_OK;
+    enum sg_status status = call->is_endpoint ? sg_endpoint_request_read(maker->reader, call, &transfer->arena, &transfer->endpoint, error)
+                                              : sg_body_assemble(maker->reader, call, transfer->request_id, &transfer->body, error);
+    return status == SG_OK ? prepare(transfer, maker, maker->key, error) : status;
 }
 
 enum sg_status sg_transfer_resign(struct sg_transfer *transfer, struct sg_call_maker *maker)
@@ -142,11 +189,7 @@ enum sg_status sg_transfer_resign(struct sg_transfer *transfer, struct sg_call_m
         return SG_NOT_FOUND;
     transfer->is_resigned = true;
     sg_http_reset(&transfer->http);
-    sg_call_url(transfer->call, &transfer->http.url);
-    enum sg_status status = add_headers(transfer, maker->fallback_key);
-    if (status == SG_OK)
-        status = sg_http_prepare(&transfer->http, "POST", sg_buf_str(&transfer->body), maker->call_timeout_ms, maker->connect_timeout_ms);
-    return status;
+    return prepare(transfer, maker, maker->fallback_key, NULL);
 }
 
 /* ---- coming back ---- */
@@ -185,7 +228,7 @@ struct sg_message *sg_transfer_answer(struct sg_transfer *transfer, const struct
         return NULL;
     struct sg_answer *answer = &message->as.answer.answer;
     enum sg_status status;
-    size_t sent_bytes = transfer->body.len;
+    size_t sent_bytes = transfer->call->is_endpoint ? transfer->endpoint.body.len : transfer->body.len;
     if (transfer->body.capacity > BODY_BYTES_KEPT) { /* before the answer takes its place, which may be as large */
         transfer->http.body = SG_STR_NULL;
         sg_buf_free(&transfer->body);

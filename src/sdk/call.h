@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "base/ulid.h"
 #include "sdk/caller.h"
+#include "sdk/endpoint_call.h"
 #include "sdk/http.h"
 
 /* What all calls of a thread share. */
@@ -28,6 +29,8 @@ struct sg_transfer {
     struct sg_http http;
     struct sg_call *call; /* owned while under way */
     struct sg_buf body;
+    struct sg_arena arena;               /* of the request that is repeated */
+    struct sg_endpoint_request endpoint; /* for a durable endpoint: instead of body and URL of the call */
     struct sg_id request_id;
     bool is_resigned;    /* the fallback key has had its turn */
     int64_t begun_at_ms; /* monotonic */

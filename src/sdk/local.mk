@@ -18,6 +18,7 @@ src_sdk_libsdk_la_SOURCES = \
 	src/sdk/unapplied.c src/sdk/unapplied.h \
 	src/sdk/url.c src/sdk/url.h \
 	src/sdk/call.c src/sdk/call.h \
+	src/sdk/endpoint_call.c src/sdk/endpoint_call.h \
 	src/sdk/caller.c src/sdk/caller.h \
 	src/sdk/discovery.c src/sdk/discovery.h \
 	src/sdk/exchange.c src/sdk/exchange.h \

@@ -311,6 +311,8 @@ static enum sg_status see_app(void *context, const struct sg_record *record)
     const struct sg_value *values = record->values;
     struct sg_str url = values[SG_APP_URL].bytes;
     struct sg_url parts;
+    if (sg_str_eq(values[SG_APP_SYNC_KIND].bytes, SG_STR("endpoint")))
+        return SG_OK; /* its runs made it known; there is nothing at its URL that would register */
     if (values[SG_APP_IS_ARCHIVED].number != 0 || !sg_url_parse(url, &parts) || !sg_url_is_http(&parts))
         return SG_OK; /* gone, or a worker that connects by itself */
     pthread_mutex_lock(&sync->lock);

@@ -19,44 +19,74 @@
 #include "base/check.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "server/internal.h"
 #include "server/limits.h"
 #include "server/respond.h"
 #include "server/router.h"
 
-enum sg_status sg_auth_keys_init(struct sg_auth_keys *auth, const struct sg_signing_key *keys, size_t key_count,
-                                 const struct sg_str *event_keys, size_t event_key_count, struct sg_error *error)
+static enum sg_status token_secrets_init(struct sg_auth_keys *auth, const struct sg_token_secret *given, struct sg_error *error)
+{
+    size_t count = auth->key_count > 0 ? auth->key_count : 1;
+
+    auth->token_secrets = sg_calloc(count, sizeof(*auth->token_secrets));
+    if (auth->token_secrets == NULL)
+        return sg_error_set(error, SG_NO_MEMORY, "out of memory");
+    auth->token_secret_count = count;
+    if (auth->key_count == 0 && given != NULL) {
+        auth->token_secrets[0] = *given;
+        return SG_OK;
+    }
+    if (auth->key_count == 0)
+        return sg_random_bytes(auth->token_secrets[0].bytes, sizeof(auth->token_secrets[0].bytes))
+                   ? SG_OK
+                   : sg_error_set(error, SG_SYSTEM, "the system has no randomness to give");
+    for (size_t i = 0; i < count; i++)
+        if (!sg_token_secret_derive(&auth->keys[i], &auth->token_secrets[i]))
+            return sg_error_set(error, SG_SYSTEM, "libcrypto failed to derive the secret of tokens");
+    return SG_OK;
+}
+
+static bool copy_keys(struct sg_auth_keys *auth, const struct sg_auth_options *options)
+{
+    if (options->key_count > 0) {
+        auth->keys = sg_calloc(options->key_count, sizeof(*auth->keys));
+        if (auth->keys == NULL)
+            return false;
+        memcpy(auth->keys, options->keys, options->key_count * sizeof(*options->keys));
+        auth->key_count = options->key_count;
+    }
+    if (options->event_key_count == 0)
+        return true;
+    auth->event_keys = sg_calloc(options->event_key_count, sizeof(*auth->event_keys));
+    if (auth->event_keys == NULL)
+        return false;
+    for (size_t i = 0; i < options->event_key_count; i++) {
+        char *copy = sg_malloc(options->event_keys[i].len);
+        if (copy == NULL)
+            return false;
+        memcpy(copy, options->event_keys[i].ptr, options->event_keys[i].len);
+        auth->event_keys[i] = (struct sg_str){copy, options->event_keys[i].len};
+        auth->event_key_count = i + 1;
+    }
+    return true;
+}
+
+enum sg_status sg_auth_keys_init(struct sg_auth_keys *auth, const struct sg_auth_options *options, struct sg_error *error)
 {
     *auth = (struct sg_auth_keys){.keys = NULL};
-    for (size_t i = 0; i < event_key_count; i++)
-        if (event_keys[i].len == 0 || event_keys[i].len > SG_LIMIT_EVENT_KEY_BYTES)
+    for (size_t i = 0; i < options->event_key_count; i++)
+        if (options->event_keys[i].len == 0 || options->event_keys[i].len > SG_LIMIT_EVENT_KEY_BYTES)
             return sg_error_set(error, SG_INVALID_CONFIG, "event key number %zu is empty or longer than %d bytes", i + 1,
                                 SG_LIMIT_EVENT_KEY_BYTES);
-    if (key_count > 0) {
-        auth->keys = sg_calloc(key_count, sizeof(*auth->keys));
-        if (auth->keys == NULL)
-            goto no_memory;
-        memcpy(auth->keys, keys, key_count * sizeof(*keys));
-        auth->key_count = key_count;
-    }
-    if (event_key_count > 0) {
-        auth->event_keys = sg_calloc(event_key_count, sizeof(*auth->event_keys));
-        if (auth->event_keys == NULL)
-            goto no_memory;
-        for (size_t i = 0; i < event_key_count; i++) {
-            char *copy = sg_malloc(event_keys[i].len);
-            if (copy == NULL)
-                goto no_memory;
-            memcpy(copy, event_keys[i].ptr, event_keys[i].len);
-            auth->event_keys[i] = (struct sg_str){copy, event_keys[i].len};
-            auth->event_key_count = i + 1;
-        }
-    }
-    return SG_OK;
-
-no_memory:
-    sg_auth_keys_free(auth);
-    return sg_error_set(error, SG_NO_MEMORY, "out of memory");
+    enum sg_status status = SG_OK;
+    if (!copy_keys(auth, options))
+        status = sg_error_set(error, SG_NO_MEMORY, "out of memory");
+    if (status == SG_OK)
+        status = token_secrets_init(auth, options->token_secret, error);
+    if (status != SG_OK)
+        sg_auth_keys_free(auth);
+    return status;
 }
 
 void sg_auth_keys_free(struct sg_auth_keys *auth)
@@ -69,6 +99,9 @@ void sg_auth_keys_free(struct sg_auth_keys *auth)
         sg_free((char *)auth->event_keys[i].ptr);
     }
     sg_free(auth->event_keys);
+    if (auth->token_secrets != NULL)
+        explicit_bzero(auth->token_secrets, auth->token_secret_count * sizeof(*auth->token_secrets));
+    sg_free(auth->token_secrets);
     *auth = (struct sg_auth_keys){.keys = NULL};
 }
 

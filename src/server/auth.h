@@ -12,11 +12,19 @@ struct sg_auth_keys {
     size_t key_count;
     struct sg_str *event_keys;
     size_t event_key_count;
+    struct sg_token_secret *token_secrets; /* the first signs, all are accepted; at least one */
+    size_t token_secret_count;
 };
 
-/* Copies both kinds of keys. */
-enum sg_status sg_auth_keys_init(struct sg_auth_keys *auth, const struct sg_signing_key *keys, size_t key_count,
-                                 const struct sg_str *event_keys, size_t event_key_count, struct sg_error *error);
+struct sg_auth_options {
+    const struct sg_signing_key *keys;
+    size_t key_count;
+    const struct sg_str *event_keys;
+    size_t event_key_count;
+    const struct sg_token_secret *token_secret; /* for when there is no signing key; NULL: one for this process */
+};
+/* Copies both kinds of keys, and derives what tokens are signed with. */
+enum sg_status sg_auth_keys_init(struct sg_auth_keys *auth, const struct sg_auth_options *options, struct sg_error *error);
 /* Wipes and frees. */
 void sg_auth_keys_free(struct sg_auth_keys *auth);
 

@@ -1,12 +1,14 @@
 /*
  * POST /v1/checkpoint/{run}/async: steps that a call in flight has finished are put on disk while it goes on (reference/03 §4.2).
+ * POST /v1/checkpoint/{run}/steps: the same for a run that a durable endpoint executes itself (§4.5).
  *
  * The model. The whole body is made canonical and kept in the message; the ops borrow from it. What kind of ops may be
  * checkpointed is judged here as far as it concerns the request's form (an op that is answered later must come in the
- * answer of the call, not here), and by the engine as far as it concerns the run. Whose dispatch it is says `qi_id`,
+ * answer of a call if there is one), and by the engine as far as it concerns the run. Whose dispatch it is says `qi_id`,
  * which carries job and generation of the call and is echoed by every SDK that checkpoints.
  *
- * 200 means on disk. Everything else leaves the run as it was, and SDKs repeat the post or fall back to reporting in the answer.
+ * 200 means on disk. Everything else leaves the run as it was, and SDKs repeat the post or fall back to reporting in the answer. An endpoint
+ * can do neither for a run that is over: it hears 200, since there is nothing to save and its client still wants a response.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include "base/check.h"
 #include "sdk/body.h"
 #include "sdk/ops.h"
+#include "server/checkpoint.h"
 #include "server/handlers.h"
 #include "server/internal.h"
 #include "server/limits.h"
@@ -45,6 +48,15 @@ static void on_reply(struct sg_request *request, const struct sg_reply *reply)
         sg_respond_empty(request, 200);
 }
 
+/* 200 also if the run has ended or never was: whoever executes it goes on anyway, and nothing is lost (reference/03 §4.5). */
+static void on_reply_sync(struct sg_request *request, const struct sg_reply *reply)
+{
+    if (reply->status == SG_OK || reply->status == SG_NOT_FOUND)
+        sg_respond_empty(request, 200);
+    else
+        sg_respond_status(request, reply->status, reply->message);
+}
+
 static bool is_async(enum sg_opcode code)
 {
     switch (code) {
@@ -63,13 +75,24 @@ static bool is_async(enum sg_opcode code)
     }
 }
 
-/* The canonical body, in the message's arena. */
-static enum sg_status read_body(struct sg_request *request, struct sg_message *message, struct sg_str *body, struct sg_error *error)
+bool sg_checkpoint_read_body(struct sg_request *request, struct sg_message *message, struct sg_str *body)
 {
-    enum sg_status status = sg_json_canonical_keep(sg_buf_str(&request->body), &request->body, &message->arena, body, error);
+    struct sg_error error;
+    enum sg_status status = sg_json_canonical_keep(sg_buf_str(&request->body), &request->body, &message->arena, body, &error);
 
     sg_buf_free(&request->body);
-    return status;
+    if (status == SG_NO_MEMORY) {
+        sg_respond_status(request, status, "");
+    } else if (status != SG_OK) {
+        bool is_cut = status == SG_INVALID_JSON && strstr(error.message, "the text ends") != NULL;
+        sg_respond_error(request, 400, NULL, "invalid request body: %s", is_cut ? "unexpected EOF" : error.message);
+    } else if (sg_json_kind_of(*body) != SG_JSON_OBJECT) {
+        sg_respond_error(request, 400, "invalid_argument", "invalid request body: it must be an object, not %s",
+                         sg_json_kind_name(sg_json_kind_of(*body)));
+    } else {
+        return true;
+    }
+    return false;
 }
 
 /* The run that the body names; the path only counts if the body names none (reference/03 §4.2). */
@@ -108,12 +131,13 @@ static bool has_large_output(struct sg_str steps)
     return false;
 }
 
-/* Reads the steps; false if the answer has been set. */
-static bool read_steps(struct sg_request *request, struct sg_str body, struct sg_message *message)
+bool sg_checkpoint_read_steps(struct sg_request *request, struct sg_str body, struct sg_arena *arena, struct sg_op **ops, size_t *count)
 {
     struct sg_str steps = sg_json_get(body, SG_STR("steps"));
     struct sg_error error;
 
+    *ops = NULL;
+    *count = 0;
     if (sg_json_kind_of(steps) == SG_JSON_ABSENT || sg_str_eq(steps, SG_STR("[]")))
         return true; /* nothing to save, but the run must be there */
     if (sg_json_kind_of(steps) != SG_JSON_ARRAY) {
@@ -125,72 +149,62 @@ static bool read_steps(struct sg_request *request, struct sg_str body, struct sg
         sg_respond_error(request, 413, "too_large", "a step's output is larger than %d bytes", SG_LIMIT_STEP_OUTPUT_BYTES);
         return false;
     }
-    enum sg_status status = sg_ops_read(steps, &message->arena, &message->as.checkpoint.ops, &message->as.checkpoint.op_count, &error);
-    if (status == SG_NO_MEMORY) {
+    enum sg_status status = sg_ops_read(steps, arena, ops, count, &error);
+    if (status == SG_NO_MEMORY)
         sg_respond_status(request, status, "");
-        return false;
-    }
-    if (status != SG_OK) {
+    else if (status != SG_OK)
         sg_respond_error(request, 400, sg_status_code(SG_INVALID_ARGUMENT), "invalid request body: %s", error.message);
-        return false;
-    }
-    for (size_t i = 0; i < message->as.checkpoint.op_count; i++) {
-        if (!is_async(message->as.checkpoint.ops[i].code))
+    return status == SG_OK;
+}
+
+/* An op that is answered later has no place beside a call that goes on. */
+static bool refuse_async(struct sg_request *request, const struct sg_op *ops, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!is_async(ops[i].code))
             continue;
         sg_respond_error(request, 400, "async_steps",
                          "cannot checkpoint async steps: step %zu is a %s, which belongs into the answer of the call", i + 1,
-                         sg_opcode_name(message->as.checkpoint.ops[i].code));
-        return false;
+                         sg_opcode_name(ops[i].code));
+        return true;
     }
-    return true;
+    return false;
 }
 
-void sg_handle_checkpoint(struct sg_request *request)
+static void handle(struct sg_request *request, bool is_sync)
 {
     struct sg_str body;
-    struct sg_error error;
-
     struct sg_message *message = sg_message_create(SG_MESSAGE_CHECKPOINT);
+
     if (message == NULL) {
         sg_respond_status(request, SG_NO_MEMORY, "");
         return;
     }
-    enum sg_status status = read_body(request, message, &body, &error);
-    if (status == SG_NO_MEMORY) {
-        sg_respond_status(request, status, "");
-    } else if (status != SG_OK) {
-        bool is_cut = status == SG_INVALID_JSON && strstr(error.message, "the text ends") != NULL;
-        sg_respond_error(request, 400, NULL, "invalid request body: %s", is_cut ? "unexpected EOF" : error.message);
-    } else if (sg_json_kind_of(body) != SG_JSON_OBJECT) {
-        sg_respond_error(request, 400, "invalid_argument", "invalid request body: it must be an object, not %s",
-                         sg_json_kind_name(sg_json_kind_of(body)));
-    } else if (!read_run_id(request, body, &message->arena, &message->as.checkpoint.run_id)) {
+    message->as.checkpoint.is_sync = is_sync;
+    struct sg_op **ops = &message->as.checkpoint.ops;
+    size_t *count = &message->as.checkpoint.op_count;
+    bool is_read = sg_checkpoint_read_body(request, message, &body);
+    if (is_read && !read_run_id(request, body, &message->arena, &message->as.checkpoint.run_id)) {
         sg_respond_error(request, 400, "invalid_argument", "invalid request body: \"run_id\" is not a run ID");
-    } else if (read_steps(request, body, message)) {
-        read_dispatch(body, message);
-        atomic_fetch_add(&request->server->counters.checkpoints, 1);
-        sg_request_post(request, message, on_reply);
+        is_read = false;
+    }
+    is_read = is_read && sg_checkpoint_read_steps(request, body, &message->arena, ops, count);
+    if (!is_read || (!is_sync && refuse_async(request, *ops, *count))) {
+        sg_message_free(message);
         return;
     }
-    sg_message_free(message);
+    if (!is_sync)
+        read_dispatch(body, message);
+    atomic_fetch_add(&request->server->counters.checkpoints, 1);
+    sg_request_post(request, message, is_sync ? on_reply_sync : on_reply);
 }
 
-/*
- * POST /v1/checkpoint/{run}/steps: steps of a durable endpoint's run. The answer is 200 whatever becomes of them (reference/03 §4.5); this version
- * creates no such runs, so there is none that the steps could belong to.
- */
+void sg_handle_checkpoint(struct sg_request *request)
+{
+    handle(request, false);
+}
+
 void sg_handle_checkpoint_steps(struct sg_request *request)
 {
-    struct sg_buf canonical;
-    struct sg_error error;
-
-    sg_buf_init(&canonical);
-    enum sg_status status = sg_json_canonicalize(sg_buf_str(&request->body), NULL, &canonical, &error);
-    sg_buf_free(&canonical);
-    if (status == SG_NO_MEMORY)
-        sg_respond_status(request, status, "");
-    else if (status != SG_OK)
-        sg_respond_error(request, 400, NULL, "Invalid request body: %s", error.message);
-    else
-        sg_respond_empty(request, 200);
+    handle(request, true);
 }

@@ -9,6 +9,14 @@ void sg_handle_events_post(struct sg_request *request);
 /* checkpoint.c */
 void sg_handle_checkpoint_steps(struct sg_request *request);
 void sg_handle_checkpoint(struct sg_request *request);
+/* endpoints.c */
+void sg_handle_http_run(struct sg_request *request);
+/* output.c */
+void sg_handle_output(struct sg_request *request);
+/* stream.c */
+void sg_handle_sse(struct sg_request *request);
+void sg_handle_tee(struct sg_request *request);
+void sg_take_tee(struct sg_request *request);
 /* signals.c */
 void sg_handle_signal(struct sg_request *request);
 void sg_handle_invoke(struct sg_request *request);

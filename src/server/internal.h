@@ -14,6 +14,7 @@
 #include "server/server.h"
 
 struct MHD_Daemon;
+struct sg_held_set;
 
 #define SG_SERVER_MAGIC 0x73727672u
 
@@ -48,6 +49,8 @@ struct sg_server {
     struct sg_store_pool *pool;
     struct sg_server_hooks hooks;
     int connections_max;
+    int held_max;
+    struct sg_held_set *held; /* connections that wait for long */
     int64_t event_bytes_max;
     int64_t body_bytes_max;
     int64_t phase_ms[SG_PHASE_COUNT];

@@ -12,12 +12,16 @@ src_server_libserver_la_SOURCES = \
 	src/server/dev.c \
 	src/server/event_decode.c src/server/event_decode.h \
 	src/server/event_sessions.c src/server/event_sessions.h \
+	src/server/endpoint_decode.c src/server/endpoint_decode.h \
+	src/server/endpoints.c \
 	src/server/events.c \
 	src/server/handlers.h \
 	src/server/health.c \
+	src/server/held.c src/server/held.h \
 	src/server/internal.h \
 	src/server/limits.h \
 	src/server/listen.c src/server/listen.h \
+	src/server/output.c src/server/output.h \
 	src/server/page.c \
 	src/server/register.c \
 	src/server/request.c src/server/request.h \
@@ -29,4 +33,6 @@ src_server_libserver_la_SOURCES = \
 	src/server/server.c src/server/server.h \
 	src/server/invoke.c \
 	src/server/signals.c \
+	src/server/stream.c src/server/stream.h \
+	src/server/tokens.c src/server/tokens.h \
 	src/server/watch.c

@@ -31,6 +31,7 @@ enum sg_phase {
     SG_PHASE_RECEIVE, /* headers and body */
     SG_PHASE_WAIT,    /* a reply or a read */
     SG_PHASE_SEND,    /* the client, to take the answer */
+    SG_PHASE_STREAM,  /* the next piece of a body that may take long */
     SG_PHASE_COUNT
 };
 
@@ -79,6 +80,8 @@ struct sg_request {
     bool is_preflight;
     bool is_waiting; /* a wait has begun since the library last called us; only its thread looks at this */
     bool is_refused; /* the answer is known, the body is read and dropped */
+    bool is_taken;   /* its connection has left the HTTP library (held.h) */
+    bool is_head;    /* HEAD: as GET, without the body */
     struct sg_buf body;
     int64_t body_bytes;      /* that came so far */
     int64_t body_bytes_held; /* counted against the server's bound */

@@ -23,6 +23,16 @@ static const struct sg_route routes[] = {
      sg_handle_checkpoint},
     {SG_METHOD_POST, "/v1/checkpoint/{run}/steps", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false,
      sg_handle_checkpoint_steps},
+    {SG_METHOD_POST, "/v1/http/runs/{run}/steps", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false,
+     sg_handle_checkpoint_steps},
+    {SG_METHOD_POST, "/v1/checkpoint", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false, sg_handle_http_run},
+    {SG_METHOD_POST, "/v1/checkpoint/", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false, sg_handle_http_run},
+    {SG_METHOD_POST, "/v1/http/runs", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false, sg_handle_http_run},
+    {SG_METHOD_POST, "/v1/http/runs/", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CHECKPOINT_BYTES, false, sg_handle_http_run},
+    {SG_METHOD_GET, "/v1/checkpoint/{run}/output", SG_AUTH_NONE, SG_SHAPE_PUBLIC, 0, false, sg_handle_output}, /* by its token */
+    {SG_METHOD_GET, "/v1/http/runs/{run}/output", SG_AUTH_NONE, SG_SHAPE_PUBLIC, 0, false, sg_handle_output},
+    {SG_METHOD_GET, "/v1/realtime/sse", SG_AUTH_NONE, SG_SHAPE_PUBLIC, 0, false, sg_handle_sse}, /* by its token */
+    {SG_METHOD_POST, "/v1/realtime/publish/tee", SG_AUTH_SIGNING_KEY, SG_SHAPE_TEXT, SG_LIMIT_TEE_BYTES, false, sg_handle_tee},
     {SG_METHOD_GET, "/v0/runs/{run}/actions", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_run_actions},
     {SG_METHOD_GET, "/v0/runs/{run}/batch", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_run_batch},
     {SG_METHOD_DELETE, "/v0/runs/{run}", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_run_cancel_v0},

@@ -4,8 +4,9 @@
 
 #include <stepgate/store.h>
 
-/* The environment that there is (reference/03 §0.5). */
+/* The environment and the account that there are (reference/03 §0.5). */
 #define SG_ENVIRONMENT_ID "00000000-0000-4000-b000-000000000000"
+#define SG_ACCOUNT_ID "00000000-0000-4000-a000-000000000000"
 /* What everything below /v1/events shows for environment and account: the reference leaves them empty there, and a function's version 0. */
 #define SG_UNTOLD_ID "00000000-0000-0000-0000-000000000000"
 

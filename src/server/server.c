@@ -25,6 +25,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "server/handlers.h"
+#include "server/held.h"
 #include "server/internal.h"
 #include "server/limits.h"
 #include "server/respond.h"
@@ -115,6 +117,8 @@ static void take_options(struct sg_server *server, const struct sg_server_option
     server->phase_ms[SG_PHASE_RECEIVE] = or_default(limits->request_ms, SG_LIMIT_SERVER_REQUEST_MS);
     server->phase_ms[SG_PHASE_WAIT] = or_default(limits->reply_ms, SG_LIMIT_SERVER_REPLY_MS);
     server->phase_ms[SG_PHASE_SEND] = SG_LIMIT_SERVER_RESPONSE_MS;
+    server->phase_ms[SG_PHASE_STREAM] = SG_TEE_SILENCE_S * 1000LL;
+    server->held_max = (int)or_default(limits->held_max, SG_LIMIT_HELD);
     server->watch_until_ms = INT64_MAX;
 }
 
@@ -125,7 +129,7 @@ static void fit_descriptors(struct sg_server *server)
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return;
-    rlim_t wanted = (rlim_t)server->connections_max + DESCRIPTORS_KEPT;
+    rlim_t wanted = (rlim_t)server->connections_max + (rlim_t)server->held_max + DESCRIPTORS_KEPT;
     if (limit.rlim_cur < wanted) {
         struct rlimit more = {.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted, .rlim_max = limit.rlim_max};
         if (setrlimit(RLIMIT_NOFILE, &more) == 0)
@@ -133,9 +137,13 @@ static void fit_descriptors(struct sg_server *server)
     }
     if (limit.rlim_cur >= wanted)
         return;
-    server->connections_max = limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? (int)(limit.rlim_cur - DESCRIPTORS_KEPT) : DESCRIPTORS_KEPT;
+    rlim_t left = limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT : DESCRIPTORS_KEPT;
+    rlim_t all = (rlim_t)server->connections_max + (rlim_t)server->held_max;
+    server->connections_max = (int)(left * (rlim_t)server->connections_max / all);
+    server->held_max = (int)(left * (rlim_t)server->held_max / all);
     sg_log(SG_LOG_WARN, "fewer connections than wanted: the limit of open files is low (ulimit -n)",
-           SG_KV_INT("open_files", limit.rlim_cur), SG_KV_INT("connections", server->connections_max));
+           SG_KV_INT("open_files", limit.rlim_cur), SG_KV_INT("connections", server->connections_max),
+           SG_KV_INT("waiting_clients", server->held_max));
 }
 
 enum sg_status sg_server_create(const struct sg_server_options *options, struct sg_server **server, struct sg_error *error)
@@ -160,7 +168,12 @@ enum sg_status sg_server_create(const struct sg_server_options *options, struct 
         sg_free(made);
         return status;
     }
-    status = sg_auth_keys_init(&made->auth, options->keys, options->key_count, options->event_keys, options->event_key_count, error);
+    struct sg_auth_options auth = {.keys = options->keys,
+                                   .key_count = options->key_count,
+                                   .event_keys = options->event_keys,
+                                   .event_key_count = options->event_key_count,
+                                   .token_secret = options->token_secret};
+    status = sg_auth_keys_init(&made->auth, &auth, error);
     if (status == SG_OK)
         status = sg_listen_open(options->host, options->port, options->port_tries, &made->listen, error);
     if (status != SG_OK) {
@@ -201,12 +214,16 @@ enum sg_status sg_server_start(struct sg_server *server, struct sg_error *error)
 {
     SG_CHECK(server, SG_SERVER_MAGIC);
     enum sg_status status = sg_watch_start(server, error);
+    if (status == SG_OK)
+        status = sg_held_set_start(server, &server->held, error);
     if (status != SG_OK)
         return status;
     /* Every thread of a pool gets its share of the connections, and refuses to have none. */
     unsigned int connections = (unsigned int)(server->connections_max / (int)server->listen.count);
     if (connections < (unsigned int)server->threads)
         connections = (unsigned int)server->threads;
+    /* TURBO: sockets are closed without being shut down first, so that a connection can leave the library (held.c). */
+    unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_TURBO;
     for (size_t i = 0; i < server->listen.count; i++) {
         struct MHD_OptionItem options[] = {
             {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_of_library, NULL},
@@ -222,8 +239,7 @@ enum sg_status sg_server_start(struct sg_server *server, struct sg_error *error)
             {server->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)server->threads, NULL},
             {MHD_OPTION_END, 0, NULL},
         };
-        server->daemons[i] = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-                                              on_access, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+        server->daemons[i] = MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
         if (server->daemons[i] == NULL)
             return sg_error_set(error, SG_SYSTEM, "cannot start the HTTP server: the library refused (see its lines at log level debug)");
         server->listen.sockets[i] = -1; /* the daemon's now */
@@ -280,6 +296,7 @@ void sg_server_free(struct sg_server *server)
     sg_watch_stop(server);
     for (size_t i = 0; i < server->daemon_count; i++)
         MHD_stop_daemon(server->daemons[i]);
+    sg_held_set_free(server->held);
     sg_listen_close(&server->listen);
     assert(atomic_load(&server->counters.connections) == 0);
     assert(atomic_load(&server->body_bytes_held) == 0);
@@ -287,6 +304,12 @@ void sg_server_free(struct sg_server *server)
     free_locks(server);
     server->magic = 0;
     sg_free(server);
+}
+
+void sg_server_run_ended(struct sg_server *server, struct sg_id run_id)
+{
+    SG_CHECK(server, SG_SERVER_MAGIC);
+    sg_held_run_ended(server->held, run_id);
 }
 
 /* ---- small things that handlers ask of the server ---- */
@@ -494,6 +517,7 @@ static enum MHD_Result begin(struct sg_request *request, const char *url, const 
     request->is_begun = true;
     request->path = sg_str_from(url);
     request->method = method_of(method);
+    request->is_head = strcmp(method, "HEAD") == 0;
     atomic_fetch_add(&request->server->counters.requests, 1);
     struct sg_str length = sg_request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
     if (length.len > 0 && !sg_str_to_int(length, &content_length))
@@ -505,6 +529,15 @@ static enum MHD_Result begin(struct sg_request *request, const char *url, const 
         return sg_send(request, &request->response);
     }
     return MHD_YES;
+}
+
+/* A body that is taken as it comes, by somebody who may speak for long and be silent in between. */
+static void take_piece(struct sg_request *request)
+{
+    if (request->peer->phase != SG_PHASE_STREAM)
+        (void)MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned int)(2 * SG_TEE_SILENCE_S));
+    sg_watch_enter(request->server, request->peer, SG_PHASE_STREAM);
+    sg_take_tee(request);
 }
 
 /* One piece of the body. MHD_NO cuts the connection. */
@@ -524,8 +557,11 @@ static enum MHD_Result take_body(struct sg_request *request, const char *bytes, 
         return MHD_YES;
     }
     sg_buf_append(&request->body, (struct sg_str){bytes, len});
-    if (request->body.is_failed) {
+    if (request->body.is_failed)
         sg_respond_status(request, SG_NO_MEMORY, "");
+    else if (request->route->handle == sg_handle_tee)
+        take_piece(request);
+    if (request->response.status != 0) {
         request->is_refused = true;
         sg_buf_free(&request->body);
     }
@@ -582,6 +618,8 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *connectio
         return continue_request(request, wait);
     if (!request->is_refused) {
         request->route->handle(request);
+        if (request->is_taken)
+            return MHD_NO; /* the library gives its copy of the socket up, without a word to the client */
         if (request->is_waiting)
             return MHD_YES; /* suspended; resumed, perhaps already, when the reply is there */
     }

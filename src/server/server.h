@@ -51,6 +51,7 @@ struct sg_server_limits {
     int64_t body_bytes_max;  /* of POST /e; 0: SG_LIMIT_EVENT_BODY_BYTES; --max-body-bytes */
     int64_t idle_ms;         /* a kept-alive connection without a request; 0: SG_LIMIT_SERVER_IDLE_MS; --http-idle-timeout */
     int64_t request_ms;      /* headers and body of one request; 0: SG_LIMIT_SERVER_REQUEST_MS; --http-request-timeout */
+    int held_max;            /* clients that wait for outputs and streams; 0: SG_LIMIT_HELD; --max-waiting-clients */
     int64_t reply_ms;        /* a request that waits for its commit; 0: SG_LIMIT_SERVER_REPLY_MS */
 };
 
@@ -68,7 +69,8 @@ struct sg_server_options {
     size_t key_count;
     const struct sg_str *event_keys;
     size_t event_key_count;
-    const char *data_dir; /* for GET /v1/admin/server; NULL: none; borrowed, outlives the server */
+    const struct sg_token_secret *token_secret; /* copied; signs tokens when there are no signing keys; NULL: a fresh one */
+    const char *data_dir;                       /* for GET /v1/admin/server; NULL: none; borrowed, outlives the server */
     struct sg_poster poster;
     struct sg_store_pool *pool; /* outlives the server */
     struct sg_server_hooks hooks;
@@ -85,6 +87,8 @@ enum sg_status sg_server_start(struct sg_server *server, struct sg_error *error)
 int sg_server_port(const struct sg_server *server);
 /* From now on events, registrations and syncs are refused with 503; the rest is still served. Any thread. */
 void sg_server_stop_accepting(struct sg_server *server);
+/* A run has ended, and that is on disk: clients that wait for its output get it. Any thread, between start and free. */
+void sg_server_run_ended(struct sg_server *server, struct sg_id run_id);
 /*
  * Waits until every posted message has got its reply and every read has ended, then stops. Whoever answers messages and
  * runs reads must therefore still be alive, or have answered everything. NULL is fine.

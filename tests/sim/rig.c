@@ -237,8 +237,65 @@ static void key_look_up(struct sg_store_reader *reader, struct sg_id key, struct
     rig_need(sg_store_read(reader, &query, key_collect, list, &error) == SG_OK, error.message);
 }
 
+static void run_look_up(struct sg_store_reader *reader, struct sg_http_run_in *in)
+{
+    struct sg_arena arena;
+    struct sg_record run;
+    struct sg_error error = {0};
+    struct sg_value key = sg_value_id(&in->run_id);
+    sg_arena_init(&arena);
+    enum sg_status status = sg_store_get(reader, SG_KIND_RUN, &key, &arena, &run, &error);
+    rig_need(status == SG_OK || status == SG_NOT_FOUND, error.message);
+    in->is_known = status == SG_OK;
+    if (in->is_known)
+        in->known_function_id = sg_value_get_id(&run.values[SG_RUN_FUNCTION_ID]);
+    sg_arena_free(&arena);
+}
+
+struct sg_message *rig_http_run(struct sg_id run_id, const char *path, int retries, int64_t now_ms)
+{
+    struct sg_message *message = sg_message_create(SG_MESSAGE_HTTP_RUN);
+    rig_need(message != NULL, "no memory for a message");
+    struct sg_http_run_in *in = &message->as.http_run;
+    struct sg_arena *arena = &message->arena;
+    struct sg_str slug = sg_arena_printf(arena, "POST %s", path);
+    char run[SG_ULID_LEN + 1];
+    sg_ulid_format(run_id, run);
+    in->run_id = run_id;
+    in->domain = SG_STR("http://endpoint.test");
+    in->app_id = rig_id("app", in->domain);
+    in->sdk = SG_STR("js:v4.24.0");
+    in->request_version = 2;
+    struct sg_str config =
+        sg_arena_printf(arena,
+                        "{\"id\":\"%.*s\",\"name\":\"%.*s\",\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\","
+                        "\"retries\":{\"attempts\":%d},\"runtime\":{\"type\":\"sync\",\"url\":\"http://endpoint.test%s\"}}},"
+                        "\"triggers\":[]}",
+                        SG_FMT(slug), SG_FMT(slug), retries, path);
+    in->function = (struct sg_function_in){.id = rig_id("function", slug), .slug = slug, .name = slug, .config = config};
+    in->other = in->function;
+    in->other.slug = in->other.name = SG_STR("POST (other paths)");
+    in->other.id = rig_id("function", in->other.slug);
+    in->other.config = SG_STR("{\"id\":\"POST (other paths)\",\"triggers\":[]}");
+    in->event.internal_id = rig_id("internal", sg_str_from(run));
+    in->event.name = SG_STR("inngest/http.request");
+    in->event.ts_ms = now_ms;
+    in->event.is_id_fresh = true;
+    in->event.body = sg_arena_printf(arena,
+                                     "{\"data\":{\"body\":\"\",\"domain\":\"http://endpoint.test\",\"method\":\"POST\",\"path\":\"%s\"},"
+                                     "\"id\":\"%s\",\"name\":\"inngest/http.request\",\"ts\":%lld}",
+                                     path, run, (long long)now_ms);
+    rig_need(config.ptr != NULL && in->event.body.ptr != NULL, "no memory for a run");
+    return message;
+}
+
 void rig_lookup(struct sg_store_reader *reader, struct sg_message *message, int64_t now_ms, int64_t lookup_commit)
 {
+    if (message->kind == SG_MESSAGE_HTTP_RUN) {
+        run_look_up(reader, &message->as.http_run);
+        message->as.http_run.lookup_commit = lookup_commit;
+        return;
+    }
     struct key_list list = {.arena = &message->arena, .now_ms = now_ms};
     for (size_t index = 0; index < message->as.events.count; index++)
         if (!message->as.events.events[index].is_id_fresh)

@@ -26,8 +26,14 @@ struct sg_message *rig_load_run(struct sg_store_reader *reader, struct sg_id run
 struct sg_message *rig_load_event(struct sg_store_reader *reader, const struct sg_effect *load, int64_t now_ms);
 /* The message that answers SG_EFFECT_LOAD_RUNS of this cancellation. */
 struct sg_message *rig_load_runs(struct sg_store_reader *reader, struct sg_id cancellation_id);
-/* Fills in which of the events' keys have been used by then. */
+/* Fills in which of the events' keys have been used by then, or whether the run of a durable endpoint is known. */
 void rig_lookup(struct sg_store_reader *reader, struct sg_message *message, int64_t now_ms, int64_t lookup_commit);
+
+/*
+ * A durable endpoint's run at `path`, without steps: its app is "http://endpoint.test", its function the path. The caller fills in ops, and asks
+ * rig_lookup whether the run is known.
+ */
+struct sg_message *rig_http_run(struct sg_id run_id, const char *path, int retries, int64_t now_ms);
 
 /* The bytes of an event, also of a lifecycle event; NULL text if there is none at that position. */
 struct sg_str rig_event_body(struct sg_store_reader *reader, int64_t position, struct sg_arena *arena);

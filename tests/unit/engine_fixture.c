@@ -465,6 +465,31 @@ struct client *checkpoint(struct fixture *f, int call, const char *ops)
     return checkpoint_raw(f, f->calls[call]->run_id, f->calls[call]->job_id, f->calls[call]->generation, ops);
 }
 
+struct client *endpoint_begins_at(struct fixture *f, const char *path, int retries, const char *run, const char *ops)
+{
+    f->last_run = rig_id("endpoint run", sg_str_from(run));
+    struct sg_message *message = rig_http_run(f->last_run, path, retries, f->now_ms);
+    message->as.http_run.ops = ops_read(&message->arena, ops, &message->as.http_run.op_count);
+    rig_lookup(f->reader, message, f->now_ms, f->commit - 1);
+    return post(f, message);
+}
+
+struct client *endpoint_begins(struct fixture *f, const char *run, const char *ops)
+{
+    return endpoint_begins_at(f, "/do", 3, run, ops);
+}
+
+struct client *endpoint_reports(struct fixture *f, const char *run, const char *ops)
+{
+    struct sg_message *message = sg_message_create(SG_MESSAGE_CHECKPOINT);
+    rig_need(message != NULL, "no memory for a message");
+    f->last_run = rig_id("endpoint run", sg_str_from(run));
+    message->as.checkpoint.run_id = f->last_run;
+    message->as.checkpoint.is_sync = true;
+    message->as.checkpoint.ops = ops_read(&message->arena, ops, &message->as.checkpoint.op_count);
+    return post(f, message);
+}
+
 struct client *cancel(struct fixture *f, struct sg_id run_id)
 {
     struct sg_message *message = sg_message_create(SG_MESSAGE_CANCEL);

@@ -98,6 +98,12 @@ struct client *cancel_all(struct fixture *f, const char *expression, bool is_dry
 /* "total/examined/matched", and "..." behind it while it is under way. */
 const char *cancellation_progress(struct fixture *f, struct sg_id id);
 
+/* A durable endpoint reports a run, "r1", with its first steps; then more of them. Makes it the latest run. */
+struct client *endpoint_begins(struct fixture *f, const char *run, const char *ops);
+struct client *endpoint_reports(struct fixture *f, const char *run, const char *ops);
+/* The same for an endpoint at another path, whose steps may be tried so many times more. */
+struct client *endpoint_begins_at(struct fixture *f, const char *path, int retries, const char *run, const char *ops);
+
 void move_clock(struct fixture *f, const char *hh_mm_ss);
 void move_clock_ms(struct fixture *f, int64_t now_ms);
 /* To the next due time, and what happens then. */

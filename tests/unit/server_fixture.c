@@ -32,6 +32,17 @@ static void keep(struct fixture *fixture, const struct sg_message *message)
         fixture->job_id = message->as.checkpoint.job_id;
         fixture->generation = message->as.checkpoint.generation;
         fixture->op_count = message->as.checkpoint.op_count;
+        fixture->is_sync = message->as.checkpoint.is_sync;
+        break;
+    case SG_MESSAGE_HTTP_RUN:
+        fixture->run_id = message->as.http_run.run_id;
+        fixture->function_id = message->as.http_run.function.id;
+        fixture->op_count = message->as.http_run.op_count;
+        fixture->request_version = message->as.http_run.request_version;
+        snprintf(fixture->bodies[0], sizeof(fixture->bodies[0]), "%.*s", SG_FMT(message->as.http_run.event.body));
+        snprintf(fixture->text, sizeof(fixture->text), "%.*s %.*s %.*s %.*s", SG_FMT(message->as.http_run.domain),
+                 SG_FMT(message->as.http_run.sdk), SG_FMT(message->as.http_run.function.slug),
+                 SG_FMT(message->as.http_run.function.config));
         break;
     case SG_MESSAGE_REGISTER:
         snprintf(fixture->text, sizeof(fixture->text), "%.*s", SG_FMT(message->as.registration.app_name));

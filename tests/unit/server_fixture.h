@@ -49,7 +49,10 @@ struct fixture {
     int64_t job_id;
     int generation;
     size_t op_count;
-    char text[1024]; /* app name, reason, URL */
+    bool is_sync;
+    struct sg_id function_id;
+    int request_version;
+    char text[1024]; /* app name, reason, URL; of a durable endpoint domain, SDK, slug and configuration */
     /* What hooks were told. */
     char registered[512];
     char synced[512];

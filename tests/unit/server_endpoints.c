@@ -1,0 +1,560 @@
+/* Durable endpoints at the edge: their creation, their steps, the output for who has a token, and the stream (reference/03 §4.4 to §4.10). */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server_records.h"
+
+#define REQUEST                                                                                                                            \
+    "\"event\":{\"name\":\"inngest/http.request\",\"data\":{\"content_type\":\"application/json\",\"domain\":\"http://myapp.test:3000\","  \
+    "\"ip\":\"1.2.3.4\",\"method\":\"POST\",\"path\":\"/api/do\",\"query_params\":\"x=1&y=2\",\"body\":\"{\\\"a\\\":1}\",\"fn\":\"\"}}"
+#define STEP_A "{\"id\":\"86f7e437faa5a7fce15d1ddcb9eaeaea377667b8\",\"op\":\"StepRun\",\"name\":\"a\",\"data\":1}"
+#define CREATION "{\"run_id\":\"" RUN_ID "\"," REQUEST ",\"steps\":[" STEP_A "],\"ts\":1767323046215,\"request_version\":2,\"retries\":3}"
+
+/* A member of the creation's answer, in a static buffer. */
+static const char *created(struct fixture *f, const char *member)
+{
+    static char text[2048];
+    char key[64];
+
+    struct answer answer = fetch(f, "POST", "/v1/checkpoint", "x-inngest-sdk: inngest-js:v4.24.0\r\n", CREATION);
+    cr_assert(eq(int, answer.status, 200));
+    snprintf(key, sizeof(key), "\"%s\":\"", member);
+    const char *at = strstr(answer.body, key);
+    cr_assert(at != NULL, "%s", answer.body);
+    at += strlen(key);
+    snprintf(text, sizeof(text), "%.*s", (int)strcspn(at, "\""), at);
+    answer_free(&answer);
+    return text;
+}
+
+/* ---- creation ---- */
+
+Test(endpoint_creation, says_which_app_function_and_run_it_is_and_gives_two_tokens)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    struct answer answer = fetch(&f, "POST", "/v1/checkpoint", "x-inngest-sdk: inngest-js:v4.24.0\r\n", CREATION);
+    cr_expect(eq(int, answer.status, 200));
+    cr_expect(answer_has(&answer, "\"run_id\":\"" RUN_ID "\""));
+    cr_expect(answer_has(&answer, "\"fn_id\":\"abababab-abab-abab-abab-abababababab\"")); /* as the engine says */
+    cr_expect(answer_has(&answer, "\"token\":\"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."));
+    cr_expect(answer_has(&answer, "\"realtime_token\":\"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."));
+    cr_expect(answer_has(&answer, "\"metadata\":{\"fetched_at\":"));
+    answer_free(&answer);
+    cr_expect(eq(int, (int)f.kind, SG_MESSAGE_HTTP_RUN));
+    cr_expect(eq(sz, f.op_count, 1));
+    cr_expect(eq(int, f.request_version, 2));
+    cr_expect(strstr(f.text, "http://myapp.test:3000 js:v4.24.0 POST /api/do {\"id\":\"POST /api/do\"") == f.text, "%s", f.text);
+    cr_expect(strstr(f.text, "\"retries\":{\"attempts\":3},\"runtime\":{\"type\":\"sync\",\"url\":\"http://myapp.test:3000/api/do\"}") !=
+              NULL);
+    fixture_close(&f);
+}
+
+Test(endpoint_creation, the_body_of_the_request_is_text_whatever_it_looks_like)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    (void)created(&f, "token");
+    cr_expect(strstr(f.bodies[0], "{\"data\":{\"body\":\"{\\\"a\\\":1}\",\"content_type\":\"application/json\",\"domain\":") == f.bodies[0],
+              "%s", f.bodies[0]);
+    cr_expect(strstr(f.bodies[0], "\"name\":\"inngest/http.request\",\"ts\":") != NULL);
+    fixture_close(&f);
+}
+
+Test(endpoint_creation, every_prefix_and_slash_is_the_same_route)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    EXPECT(&f, "POST", "/v1/checkpoint/", "", CREATION, 200, "\"token\"");
+    EXPECT(&f, "POST", "/v1/http/runs", "", CREATION, 200, "\"token\"");
+    EXPECT(&f, "POST", "/v1/http/runs/", "", CREATION, 200, "\"token\"");
+    EXPECT(&f, "POST", "/v1/http/runs/" RUN_ID "/steps", "", "{\"run_id\":\"" RUN_ID "\",\"steps\":[" STEP_A "]}", 200, "");
+    fixture_close(&f);
+}
+
+Test(endpoint_creation, a_named_function_is_the_same_at_every_path)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    EXPECT(&f, "POST", "/v1/checkpoint", "",
+           "{\"run_id\":\"" RUN_ID
+           "\",\"event\":{\"data\":{\"domain\":\"http://a.b\",\"method\":\"GET\",\"path\":\"/1\",\"fn\":\"named\"}}}",
+           200, "\"token\"");
+    struct sg_id first = f.function_id;
+    cr_expect(strstr(f.text, "http://a.b  named ") == f.text, "%s", f.text);
+    EXPECT(&f, "POST", "/v1/checkpoint", "",
+           "{\"run_id\":\"" RUN_ID
+           "\",\"event\":{\"data\":{\"domain\":\"http://a.b\",\"method\":\"PUT\",\"path\":\"/2\",\"fn\":\"named\"}}}",
+           200, "\"token\"");
+    cr_expect(sg_id_eq(first, f.function_id));
+    cr_expect(strstr(f.text, "\"retries\":{\"attempts\":0}") != NULL); /* reference/03 §4.4: missing is 0 */
+    fixture_close(&f);
+}
+
+Test(endpoint_creation, refuses_by_the_name_of_the_member)
+{
+    static const struct {
+        const char *body;
+        const char *said;
+    } wrong[] = {
+        {"{", "invalid request body"},
+        {"[]", "it must be an object, not array"},
+        {"{\"run_id\":\"x\"," REQUEST "}", "\\\"run_id\\\" is not a run ID"},
+        {"{\"run_id\":\"" RUN_ID "\"}", "\\\"event.data\\\" must be an object, not nothing"},
+        {"{\"run_id\":\"" RUN_ID "\",\"event\":{\"data\":{}}}", "\\\"event.data.domain\\\" must be the origin of a URL"},
+        {"{\"run_id\":\"" RUN_ID "\",\"event\":{\"data\":{\"domain\":\"http://a.b/c\",\"method\":\"GET\"}}}", "\\\"event.data.domain\\\""},
+        {"{\"run_id\":\"" RUN_ID "\",\"event\":{\"data\":{\"domain\":\"ftp://a.b\",\"method\":\"GET\"}}}", "\\\"event.data.domain\\\""},
+        {"{\"run_id\":\"" RUN_ID "\",\"event\":{\"data\":{\"domain\":\"http://a.b\",\"method\":\"GET /\"}}}", "\\\"event.data.method\\\""},
+        {"{\"run_id\":\"" RUN_ID "\",\"event\":{\"data\":{\"domain\":\"http://a.b\",\"method\":\"GET\",\"path\":\"x\"}}}",
+         "\\\"event.data.path\\\""},
+        {"{\"run_id\":\"" RUN_ID "\",\"event\":{\"data\":{\"domain\":\"http://a.b\",\"method\":\"GET\",\"path\":\"/a\\nb\"}}}",
+         "\\\"event.data.path\\\""},
+        {"{\"run_id\":\"" RUN_ID "\",\"event\":{\"data\":{\"domain\":\"http://a.b\",\"method\":\"GET\",\"query_params\":\"a b\"}}}",
+         "\\\"event.data.query_params\\\""},
+        {"{\"run_id\":\"" RUN_ID "\",\"event\":{\"data\":{\"domain\":\"http://a.b\",\"method\":\"GET\",\"content_type\":\"a\\r\\nb: c\"}}}",
+         "\\\"event.data.content_type\\\""},
+        {"{\"run_id\":\"" RUN_ID "\",\"event\":{\"data\":{\"domain\":\"http://a.b\",\"method\":\"GET\",\"body\":{}}}}",
+         "\\\"event.data.body\\\" must be a string, not object"},
+        {"{\"run_id\":\"" RUN_ID "\"," REQUEST ",\"retries\":\"3\"}", "\\\"retries\\\""},
+        {"{\"run_id\":\"" RUN_ID "\"," REQUEST ",\"steps\":{}}", "\\\"steps\\\" must be an array"},
+        {"{\"run_id\":\"" RUN_ID "\"," REQUEST ",\"steps\":[{\"op\":\"Nonsense\",\"id\":\"a\"}]}", "unknown opcode"},
+    };
+    struct fixture f;
+
+    fixture_open(&f);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        EXPECT(&f, "POST", "/v1/checkpoint", "", wrong[i].body, 400, wrong[i].said);
+    cr_expect(eq(int, f.posts, 0));
+    fixture_close(&f);
+}
+
+Test(endpoint_creation, what_the_engine_says_reaches_the_sdk)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    f.status = SG_CONFLICT;
+    f.message = "Run already exists";
+    EXPECT(&f, "POST", "/v1/checkpoint", "", CREATION, 409, "\"error\":\"Run already exists\"");
+    f.status = SG_NOT_FOUND; /* a repeat whose run has ended meanwhile */
+    EXPECT(&f, "POST", "/v1/checkpoint", "", CREATION, 200, "\"token\"");
+    f.answering = REFUSES;
+    f.status = SG_QUEUE_FULL;
+    EXPECT(&f, "POST", "/v1/checkpoint", "", CREATION, 429, "\"status\":429");
+    fixture_close(&f);
+}
+
+/* ---- steps ---- */
+
+Test(endpoint_steps, any_op_may_be_reported)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    EXPECT(&f, "POST", "/v1/checkpoint/" RUN_ID "/steps", "",
+           "{\"run_id\":\"" RUN_ID "\",\"fn_id\":\"x\",\"app_id\":\"y\",\"steps\":[" STEP_A
+           ",{\"op\":\"Sleep\",\"id\":\"z\",\"name\":\"1h\"}]}",
+           200, "");
+    cr_expect(f.is_sync);
+    cr_expect(eq(sz, f.op_count, 2));
+    fixture_close(&f);
+}
+
+Test(endpoint_steps, of_a_run_that_is_over_are_no_error)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    f.status = SG_NOT_FOUND;
+    EXPECT(&f, "POST", "/v1/checkpoint/" RUN_ID "/steps", "", "{\"run_id\":\"" RUN_ID "\",\"steps\":[" STEP_A "]}", 200, "");
+    f.status = SG_STORE_FULL;
+    EXPECT(&f, "POST", "/v1/checkpoint/" RUN_ID "/steps", "", "{\"run_id\":\"" RUN_ID "\",\"steps\":[" STEP_A "]}", 503, "store_full");
+    fixture_close(&f);
+}
+
+/* ---- output ---- */
+
+static void expect_output(struct fixture *f, const char *query, int status, const char *part)
+{
+    char path[2200];
+
+    snprintf(path, sizeof(path), "/v1/http/runs/" RUN_ID "/output%s", query);
+    EXPECT(f, "GET", path, "", NULL, status, part);
+}
+
+static const char *with_token(struct fixture *f)
+{
+    static char query[2100];
+
+    snprintf(query, sizeof(query), "?token=%s", created(f, "token"));
+    return query;
+}
+
+Test(endpoint_output, needs_the_token_of_this_run)
+{
+    struct fixture f;
+    char path[2200];
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_COMPLETED, "{\"status\":200,\"headers\":{},\"body\":\"x\"}", NULL);
+    put_run(&f, OTHER_RUN_ID, SG_RUN_COMPLETED, "{\"status\":200,\"headers\":{},\"body\":\"x\"}", NULL);
+    const char *said = "\"error\":\"Unable to find run with auth token\",\"status\":401";
+    expect_output(&f, "", 401, said);
+    expect_output(&f, "?token=", 401, said);
+    expect_output(&f, "?token=nonsense", 401, said);
+    snprintf(path, sizeof(path), "?token=%s", created(&f, "realtime_token"));
+    expect_output(&f, path, 401, said);
+    snprintf(path, sizeof(path), "/v1/http/runs/" OTHER_RUN_ID "/output?token=%s", created(&f, "token"));
+    EXPECT(&f, "GET", path, "", NULL, 401, said);
+    expect_output(&f, with_token(&f), 200, "x");
+    fixture_close(&f);
+}
+
+Test(endpoint_output, is_the_response_as_the_endpoint_made_it)
+{
+    struct fixture f;
+    char path[2200];
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_COMPLETED,
+            "{\"body\":\"{\\\"v\\\":\\\"\\u00e9\\\"}\",\"headers\":{\"Connection\":\"keep-alive\",\"Content-Length\":\"7\",\"content-"
+            "type\":\"text/x\","
+            "\"x-bad\":\"a\\r\\nb: c\",\"x-mine\":\"yes\"},\"status\":418,\"version\":2}",
+            NULL);
+    snprintf(path, sizeof(path), "/v1/checkpoint/" RUN_ID "/output%s", with_token(&f));
+    struct answer answer = fetch(&f, "GET", path, "Origin: https://shop.example\r\n", NULL);
+    cr_expect(eq(int, answer.status, 418));
+    cr_expect(eq(str, answer.body, "{\"v\":\"\xc3\xa9\"}"));
+    cr_expect(eq(str, (char *)answer_header(&answer, "content-type"), "text/x"));
+    cr_expect(eq(str, (char *)answer_header(&answer, "x-mine"), "yes"));
+    cr_expect(eq(str, (char *)answer_header(&answer, "x-bad"), ""));
+    cr_expect(eq(str, (char *)answer_header(&answer, "Connection"), "close"));
+    cr_expect(eq(str, (char *)answer_header(&answer, "Access-Control-Allow-Origin"), "https://shop.example"));
+    answer_free(&answer);
+    fixture_close(&f);
+}
+
+Test(endpoint_output, of_a_run_that_ended_otherwise_is_json)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_COMPLETED, "[1]", NULL);
+    expect_output(&f, with_token(&f), 200, "{\"data\":[1]}");
+    put_run(&f, RUN_ID, SG_RUN_FAILED, "{\"status\":404,\"message\":\"not a response\"}", "{\"message\":\"boom\"}");
+    expect_output(&f, with_token(&f), 200, "{\"error\":{\"message\":\"boom\"}}");
+    put_run(&f, RUN_ID, SG_RUN_CANCELLED, NULL, NULL);
+    expect_output(&f, with_token(&f), 200, "\"name\":\"CancelledError\"");
+    fixture_close(&f);
+}
+
+Test(endpoint_output, of_a_run_that_is_gone_is_unknown)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    expect_output(&f, with_token(&f), 200, "{\"message\":\"unable to fetch run output\",\"status\":\"unknown\"}");
+    fixture_close(&f);
+}
+
+static void say(int fd, const char *text)
+{
+    client_send(fd, text, strlen(text));
+}
+
+static int ask(struct fixture *f, const char *path)
+{
+    char request[4096];
+    int fd = client_connect(f->port);
+
+    int len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+    client_send(fd, request, (size_t)len);
+    return fd;
+}
+
+static void end_run(struct fixture *f, enum sg_run_status status, const char *output, const char *error)
+{
+    struct sg_id id;
+
+    put_run(f, RUN_ID, status, output, error);
+    cr_assert(sg_ulid_parse(SG_STR(RUN_ID), &id));
+    sg_server_run_ended(f->server, id);
+}
+
+Test(endpoint_output, is_waited_for_until_the_run_ends)
+{
+    struct fixture f;
+    char path[2200];
+    struct answer answer;
+    int waiting[20];
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_RUNNING, NULL, NULL);
+    snprintf(path, sizeof(path), "/v1/http/runs/" RUN_ID "/output%s", with_token(&f));
+    for (int i = 0; i < 20; i++)
+        waiting[i] = ask(&f, path);
+    close(waiting[3]); /* one loses patience */
+    EXPECT(&f, "GET", "/health", "", NULL, 200, "");
+    struct pollfd silent = {.fd = waiting[0], .events = POLLIN};
+    cr_expect(poll(&silent, 1, 100) == 0);
+    cr_expect(eq(int, sg_server_waiting(f.server), 0)); /* the HTTP library knows nothing of them */
+
+    end_run(&f, SG_RUN_COMPLETED, "{\"status\":200,\"headers\":{},\"body\":\"late\"}", NULL);
+
+    for (int i = 0; i < 20; i++) {
+        if (i == 3)
+            continue;
+        cr_assert(client_receive(waiting[i], &answer));
+        cr_expect(eq(str, answer.body, "late"));
+        answer_free(&answer);
+        cr_expect(client_is_closed(waiting[i]));
+        close(waiting[i]);
+    }
+    fixture_close(&f);
+}
+
+Test(endpoint_output, on_a_connection_that_was_used_before)
+{
+    struct fixture f;
+    char request[4096];
+    struct answer answer;
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_RUNNING, NULL, NULL);
+    int len = snprintf(request, sizeof(request), "GET /v1/http/runs/" RUN_ID "/output%s HTTP/1.1\r\nHost: x\r\n\r\n", with_token(&f));
+    int fd = client_connect(f.port);
+    say(fd, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+    cr_assert(client_receive(fd, &answer));
+    answer_free(&answer);
+    client_send(fd, request, (size_t)len);
+    struct pollfd silent = {.fd = fd, .events = POLLIN};
+    cr_expect(poll(&silent, 1, 100) == 0);
+
+    end_run(&f, SG_RUN_FAILED, NULL, "{\"message\":\"boom\"}");
+
+    cr_assert(client_receive(fd, &answer));
+    cr_expect(eq(str, answer.body, "{\"error\":{\"message\":\"boom\"}}"));
+    answer_free(&answer);
+    close(fd);
+    fixture_close(&f);
+}
+
+Test(endpoint_output, those_who_wait_when_the_server_ends_are_told_to_come_back)
+{
+    struct fixture f;
+    char path[2200];
+    struct answer answer;
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_RUNNING, NULL, NULL);
+    snprintf(path, sizeof(path), "/v1/http/runs/" RUN_ID "/output%s", with_token(&f));
+    int fd = ask(&f, path);
+    struct pollfd silent = {.fd = fd, .events = POLLIN};
+    cr_expect(poll(&silent, 1, 100) == 0);
+    fixture_close(&f);
+    cr_assert(client_receive(fd, &answer));
+    cr_expect(eq(int, answer.status, 503));
+    answer_free(&answer);
+    close(fd);
+}
+
+Test(endpoint_output, more_than_the_limit_are_told_so)
+{
+    struct fixture f;
+    char path[2200];
+    int waiting[16];
+
+    struct sg_server_options options = fixture_options(&f);
+    options.limits.held_max = 16;
+    fixture_start(&f, &options);
+    put_run(&f, RUN_ID, SG_RUN_RUNNING, NULL, NULL);
+    snprintf(path, sizeof(path), "/v1/http/runs/" RUN_ID "/output%s", with_token(&f));
+    for (int i = 0; i < 16; i++)
+        waiting[i] = ask(&f, path);
+    struct answer answer = {.status = 0};
+    for (int tries = 0; tries < 100 && answer.status != 429; tries++) { /* until all 16 have been taken */
+        int fd = ask(&f, path);
+        struct pollfd poller = {.fd = fd, .events = POLLIN};
+        if (poll(&poller, 1, 50) == 1) {
+            cr_assert(client_receive(fd, &answer));
+            answer_free(&answer);
+        }
+        close(fd);
+    }
+    cr_expect(eq(int, answer.status, 429));
+    for (int i = 0; i < 16; i++)
+        close(waiting[i]);
+    fixture_close(&f);
+}
+
+/* ---- the stream ---- */
+
+/* What has come on a connection, from the first byte, until it holds `part`; the text is static. */
+static const char *read_until(int fd, const char *part)
+{
+    static char text[65536];
+    size_t len = 0;
+
+    text[0] = '\0';
+    while (strstr(text, part) == NULL) {
+        struct pollfd poller = {.fd = fd, .events = POLLIN};
+        cr_assert(poll(&poller, 1, DEADLINE_MS) == 1, "waiting for %s, got %s", part, text);
+        ssize_t count = recv(fd, text + len, sizeof(text) - 1 - len, 0);
+        cr_assert(count > 0, "waiting for %s, got %s", part, text);
+        len += (size_t)count;
+        text[len] = '\0';
+    }
+    return text;
+}
+
+static int follow(struct fixture *f)
+{
+    char path[2200];
+
+    snprintf(path, sizeof(path), "/v1/realtime/sse?token=%s", created(f, "realtime_token"));
+    return ask(f, path);
+}
+
+#define TEE "/v1/realtime/publish/tee?channel=" RUN_ID
+#define FRAME(text) "event: inngest.stream\ndata: {\"data\":\"" text "\"}\n\n"
+#define LAST "event: inngest.response\ndata: {\"status\":\"succeeded\"}\n\n"
+
+Test(endpoint_stream, brings_what_comes_and_what_came_before)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_RUNNING, NULL, NULL);
+    EXPECT(&f, "POST", TEE, "", FRAME("one"), 200, "");
+    int fd = follow(&f);
+    cr_expect(strstr(read_until(fd, FRAME("one")), "Content-Type: text/event-stream\r\n") != NULL);
+    EXPECT(&f, "POST", TEE, "", FRAME("two"), 200, "");
+    (void)read_until(fd, FRAME("two"));
+    EXPECT(&f, "POST", TEE, "", LAST, 200, "");
+    (void)read_until(fd, LAST);
+    cr_expect(client_is_closed(fd));
+    close(fd);
+    fixture_close(&f);
+}
+
+Test(endpoint_stream, passes_a_frame_on_while_the_body_is_still_coming)
+{
+    struct fixture f;
+    struct answer answer;
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_RUNNING, NULL, NULL);
+    int reader = follow(&f);
+    int writer = client_connect(f.port);
+    const char *head = "POST " TEE " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    say(writer, head);
+    say(writer, "9\r\nevent: a\n\r\n");
+    say(writer, "a\r\ndata: 1\n\ne\r\n"); /* the beginning of the next one stays here */
+    const char *text = read_until(reader, "event: a\ndata: 1\n\n");
+    cr_expect(strcmp(text + strlen(text) - 10, "\ndata: 1\n\n") == 0, "%s", text);
+    EXPECT(&f, "POST", TEE, "", FRAME("between"), 200, "");
+    (void)read_until(reader, FRAME("between"));
+    say(writer, "10\r\nvent: b\ndata: 2\n\r\n1\r\n\n\r\n0\r\n\r\n");
+    cr_assert(client_receive(writer, &answer));
+    cr_expect(eq(int, answer.status, 200));
+    answer_free(&answer);
+    (void)read_until(reader, "event: b\ndata: 2\n\n");
+    close(reader);
+    close(writer);
+    fixture_close(&f);
+}
+
+Test(endpoint_stream, ends_with_what_the_run_came_to_if_nobody_else_says_so)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_RUNNING, NULL, NULL);
+    int fd = follow(&f);
+    (void)read_until(fd, "\r\n\r\n");
+    end_run(&f, SG_RUN_FAILED, NULL, "{\"message\":\"boom\"}");
+    (void)read_until(fd, "event: inngest.response\ndata: {\"response\":{\"body\":\"\\\"boom\\\"\",\"headers\":{\"content-type\":"
+                         "\"application/json\"},\"statusCode\":500},\"status\":\"failed\"}\n\n");
+    cr_expect(client_is_closed(fd));
+    close(fd);
+    fixture_close(&f);
+}
+
+Test(endpoint_stream, of_a_run_that_has_ended_is_its_end)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_COMPLETED, "{\"status\":201,\"headers\":{\"a\":\"b\"},\"body\":\"x\"}", NULL);
+    int fd = follow(&f);
+    (void)read_until(fd, "data: {\"response\":{\"body\":\"x\",\"headers\":{\"a\":\"b\"},\"statusCode\":201},\"status\":\"succeeded\"}\n\n");
+    cr_expect(client_is_closed(fd));
+    close(fd);
+    fixture_close(&f);
+}
+
+Test(endpoint_stream, a_slow_reader_is_cut_and_a_late_one_begins_with_a_frame)
+{
+    struct fixture f;
+    static char frames[8 * 1024 + 1];
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_RUNNING, NULL, NULL);
+    size_t len = 0;
+    while (len + 64 < sizeof(frames))
+        len += (size_t)snprintf(frames + len, sizeof(frames) - len, "event: inngest.stream\ndata: {\"data\":%zu}\n\n", len);
+    int slow = follow(&f);
+    (void)read_until(slow, "\r\n\r\n");
+    for (int i = 0; i < 4096; i++) { /* 32 MB: more than sockets take and the stream keeps */
+        struct answer answer = fetch_bytes(&f, "POST", TEE, "", frames, len);
+        cr_assert(eq(int, answer.status, 200));
+        answer_free(&answer);
+    }
+    int late = follow(&f);
+    const char *text = read_until(late, ":\n\nevent: inngest.stream\ndata: {\"data\":");
+    cr_expect(text != NULL);
+    char bytes[65536];
+    ssize_t count;
+    do
+        count = recv(slow, bytes, sizeof(bytes), 0);
+    while (count > 0);
+    cr_expect(count == 0); /* cut */
+    close(slow);
+    close(late);
+    fixture_close(&f);
+}
+
+Test(endpoint_stream, needs_its_token_and_a_tee_its_channel)
+{
+    struct fixture f;
+    char path[2200];
+
+    fixture_open(&f);
+    const char *said = "\"error\":\"Not authenticated\",\"status\":401";
+    EXPECT(&f, "GET", "/v1/realtime/sse", "", NULL, 401, said);
+    EXPECT(&f, "GET", "/v1/realtime/sse?token=x", "", NULL, 401, said);
+    snprintf(path, sizeof(path), "/v1/realtime/sse?token=%s", created(&f, "token"));
+    EXPECT(&f, "GET", path, "", NULL, 401, said);
+    EXPECT(&f, "POST", "/v1/realtime/publish/tee", "", "x", 400, "channel query parameter required");
+    fixture_close(&f);
+}
+
+Test(endpoint_stream, a_tee_has_a_limit)
+{
+    struct fixture f;
+    static char bytes[1024001];
+
+    fixture_open(&f);
+    memset(bytes, 'x', sizeof(bytes));
+    struct answer answer = fetch_bytes(&f, "POST", TEE, "", bytes, sizeof(bytes));
+    cr_expect(eq(int, answer.status, 413));
+    answer_free(&answer);
+    fixture_close(&f);
+}

@@ -114,7 +114,9 @@ void sg_auth_token_fingerprint(struct sg_str authorization, char text[SG_TOKEN_F
     token = space < 0 ? SG_STR_NULL : sg_str_trim((struct sg_str){token.ptr + space, token.len - (size_t)space});
     (void)snprintf(text, SG_TOKEN_FINGERPRINT_MAX, "%s", token.len == 0 ? "none" : "unreadable");
     size_t prefix_len = sg_signing_key_prefix_len(token);
-    struct sg_str rest = {token.ptr + prefix_len, token.len - prefix_len};
+    struct sg_str rest = SG_STR_NULL;
+    if (token.len > prefix_len)
+        rest = (struct sg_str){token.ptr + prefix_len, token.len - prefix_len};
     if (rest.len == SG_SHA256_HEX_LEN) {
         for (size_t i = 0; i < rest.len; i++)
             if (sg_hex_digit(rest.ptr[i]) < 0)

@@ -173,7 +173,7 @@ static void begin(struct app *app, app_answer answer, int fd)
     app->listen_fd = fd;
     pthread_mutex_init(&app->lock, NULL);
     pthread_cond_init(&app->changed, NULL);
-    cr_assert(listen(fd, 128) == 0);
+    cr_assert(listen(fd, 1024) == 0); /* more than any test opens at once: a full backlog would be answered a second later */
     cr_assert(pthread_create(&app->thread, NULL, listen_loop, app) == 0);
 }
 

@@ -33,6 +33,11 @@ enum sg_opcode {
 const char *sg_opcode_name(enum sg_opcode code);
 /* Matches the exact name, then without regard to case (reference/02 §1); an empty name is None. */
 bool sg_opcode_parse(struct sg_str name, enum sg_opcode *code);
+/*
+ * Whether the gateway makes a request for such an op (reference/02 §10). Its opts may hold secrets (auth_key, headers, a URL's query): they live in memory
+ * only, and are never written, logged or shown.
+ */
+bool sg_opcode_is_fetch(enum sg_opcode code);
 
 /* Stored as run.status; the numbers are those of reference/02 §13.3. */
 enum sg_run_status { SG_RUN_RUNNING = 0, SG_RUN_COMPLETED = 1, SG_RUN_FAILED = 2, SG_RUN_CANCELLED = 3, SG_RUN_SCHEDULED = 5 };
@@ -211,6 +216,7 @@ enum sg_message_kind {
     SG_MESSAGE_SIGNAL, /* reply.id is the run that waited for it */
     /* A durable endpoint has begun: its run is created and its first steps are applied; the reply's id is the function's. */
     SG_MESSAGE_HTTP_RUN,
+    SG_MESSAGE_FETCHED, /* what came of SG_EFFECT_FETCH */
     SG_MESSAGE_KIND_COUNT
 };
 
@@ -289,6 +295,15 @@ struct sg_message {
             struct sg_str data; /* canonical JSON */
         } signal;
         struct {
+            struct sg_id run_id; /* these four: as in the struct sg_fetch */
+            int64_t job_id;
+            int32_t generation;
+            struct sg_str step_id;
+            bool is_final;       /* a failure that the same request would meet again: the attempts that are left are not used */
+            struct sg_str data;  /* the step's result, canonical JSON; empty: it failed */
+            struct sg_str error; /* then: the error object, canonical JSON with `name` and `message` */
+        } fetched;
+        struct {
             struct sg_str url;
             struct sg_str name;
         } remove_app;
@@ -358,6 +373,22 @@ struct sg_call {
 };
 void sg_call_free(struct sg_call *call);
 
+#define SG_FETCH_MAGIC 0x66657463u
+
+/* A request that the gateway makes for a step (Gateway, AIGateway), in one allocation of its own (sg_fetch_free). */
+struct sg_fetch {
+    uint32_t magic;
+    enum sg_opcode code;
+    struct sg_fetch *next;
+    struct sg_id run_id;
+    struct sg_id app_id;
+    int64_t job_id;
+    int32_t generation;
+    struct sg_str step_id;
+    struct sg_str opts; /* the op's, canonical JSON, unread but for its `url`; wiped when it is freed */
+};
+void sg_fetch_free(struct sg_fetch *fetch);
+
 struct sg_reply {
     enum sg_status status;
     char message[256];  /* for a status other than SG_OK; for a registration that changed something: what of it has no effect */
@@ -374,7 +405,7 @@ struct sg_client {
     void (*reply)(struct sg_client *client, const struct sg_reply *reply);
 };
 
-enum sg_effect_kind { SG_EFFECT_REPLY, SG_EFFECT_CALL, SG_EFFECT_LOAD_RUN, SG_EFFECT_LOAD_EVENT, SG_EFFECT_LOAD_RUNS };
+enum sg_effect_kind { SG_EFFECT_REPLY, SG_EFFECT_CALL, SG_EFFECT_LOAD_RUN, SG_EFFECT_LOAD_EVENT, SG_EFFECT_LOAD_RUNS, SG_EFFECT_FETCH };
 
 struct sg_effect {
     enum sg_effect_kind kind;
@@ -386,8 +417,9 @@ struct sg_effect {
      * are wanted: of its function, with ids after `reached`, created at `started_before` at the latest; answer with SG_MESSAGE_LOADED_RUNS.
      */
     struct sg_id run_id;
-    int64_t position; /* LOAD_EVENT: answer with SG_MESSAGE_LOADED_EVENT, which also carries run_id and job_id */
-    int64_t job_id;   /* LOAD_EVENT for a run: the wait that it answers; 0: it is the run's trigger */
+    int64_t position;       /* LOAD_EVENT: answer with SG_MESSAGE_LOADED_EVENT, which also carries run_id and job_id */
+    int64_t job_id;         /* LOAD_EVENT for a run: the wait that it answers; 0: it is the run's trigger */
+    struct sg_fetch *fetch; /* FETCH: owned like a call; answer with SG_MESSAGE_FETCHED, once */
 };
 
 /*
@@ -408,7 +440,7 @@ struct sg_batch {
 };
 
 struct sg_batch *sg_batch_create(int64_t number);
-/* Frees the batch, its messages and the calls of its effects that have not been taken (call == NULL once taken). */
+/* Frees the batch, its messages and the calls and fetches of its effects that have not been taken (NULL once taken). */
 void sg_batch_free(struct sg_batch *batch);
 
 /* ---- the machine ---- */
@@ -460,6 +492,7 @@ struct sg_engine_stats {
     int64_t runs;     /* live */
     int64_t jobs;     /* waiting for their time */
     int64_t calls;    /* in flight */
+    int64_t fetches;  /* requests made for steps of such calls, that have not come back */
     int64_t hydrated; /* runs held with their steps */
     int64_t pauses;   /* waits and cancelOn entries */
     int64_t apps;

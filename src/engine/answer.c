@@ -18,6 +18,7 @@
 #include "base/duration.h"
 #include "engine/cursor.h"
 #include "engine/endpoint.h"
+#include "engine/fetch.h"
 #include "engine/group.h"
 #include "engine/invoke.h"
 #include "engine/job.h"
@@ -145,6 +146,8 @@ bool sg_answer_handle(struct sg_turn *turn, struct sg_message *message)
     struct sg_job *job = sg_job_find(run, message->as.answer.job_id);
     if (job == NULL || !job->is_started || job->generation != message->as.answer.generation)
         return false; /* late: another generation, or nobody, owns this work now */
+    if (sg_fetch_is_out(turn->engine, job))
+        return false; /* it has been answered, and waits for what its steps asked of us */
 
     const struct sg_answer *answer = &message->as.answer.answer;
     if (run->hot->trigger == NULL && sg_wait_needs_trigger(answer->ops, answer->op_count)) {
@@ -244,6 +247,12 @@ static bool step_completed(struct sg_turn *turn, struct sg_apply *apply, struct 
     apply->last_is_race = op->is_race || (apply->job->flags & SG_JOB_IS_RACE) != 0;
     apply->last = step;
     return true;
+}
+
+bool sg_apply_completed(struct sg_turn *turn, struct sg_apply *apply, struct sg_step *step, bool is_race, enum sg_step_status status,
+                        struct sg_str memo)
+{
+    return step_completed(turn, apply, step, &(struct sg_op){.is_race = is_race}, status, memo);
 }
 
 static bool step_failed(struct sg_turn *turn, struct sg_apply *apply, struct sg_step *step, const struct sg_op *op)
@@ -389,6 +398,9 @@ bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_o
         return sg_wait_signal_begin(turn, apply, step, op, flags);
     case SG_OP_INVOKE_FUNCTION:
         return sg_invoke_begin(turn, apply, step, op, flags);
+    case SG_OP_GATEWAY:
+    case SG_OP_AI_GATEWAY:
+        return sg_fetch_begin(turn, apply, step, op);
     default:
         return not_supported(turn, run, op);
     }
@@ -411,12 +423,26 @@ void sg_apply_end(struct sg_turn *turn, struct sg_apply *apply)
         sg_run_end(turn, run, &(struct sg_run_end){.status = SG_RUN_FAILED, .error = apply->failure->error});
         return;
     }
-    if (apply->retry != NULL) {
+    bool is_fetching = sg_fetch_is_out(turn->engine, job);
+    if (is_fetching)
+        sg_fetch_wait(turn, apply);
+    else if (apply->retry != NULL)
         attempt_failed(turn, job, answer, false);
+    if (apply->retry != NULL)
         return;
-    }
     if (apply->last != NULL)
         sg_group_continue(turn, run, apply->last, apply->last_is_race, apply->last_is_fresh);
+    if (is_fetching)
+        return;
+    if (apply->is_interrupted)
+        sg_job_repeat(turn, job);
+    else
+        sg_apply_leave(turn, job);
+}
+
+void sg_apply_leave(struct sg_turn *turn, struct sg_job *job)
+{
+    struct sg_run *run = job->run;
     if (sg_job_is_alone(run)) {
         /*
          * Nothing follows from this answer and nothing else would move the run: ask again, a bounded number of times (reference/02 §7.1). An

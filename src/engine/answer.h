@@ -18,6 +18,8 @@ struct sg_apply {
     bool is_grouped;
     bool last_is_race;
     bool last_is_fresh;
+    bool is_restored;             /* by start-up: the opts of fetches are not there */
+    bool is_interrupted;          /* a step's request went with the process that made it: the call is made again */
     struct sg_step *last;         /* the latest step that completed: what the discovery is caused by */
     const struct sg_op *complete; /* RunComplete: applied after all others */
     const struct sg_op *retry;    /* a step that failed and will be tried again, by this same job */
@@ -36,8 +38,13 @@ void sg_apply_begin(struct sg_turn *turn, struct sg_apply *apply, bool is_resume
 bool sg_apply_op(struct sg_turn *turn, struct sg_apply *apply, const struct sg_op *op);
 /* Whether the op makes the same job run once more. */
 bool sg_apply_retries(const struct sg_apply *apply, const struct sg_op *op);
-/* Ends the job: result, retry or follow-up. The run may be gone afterwards. */
+/* Ends the job: result, retry or follow-up; but not while requests of its steps are out (fetch.c). The run may be gone afterwards. */
 void sg_apply_end(struct sg_turn *turn, struct sg_apply *apply);
+/* A step has completed, or failed for good; `memo` is what is remembered. False if the run's state would grow too large: it has been failed. */
+bool sg_apply_completed(struct sg_turn *turn, struct sg_apply *apply, struct sg_step *step, bool is_race, enum sg_step_status status,
+                        struct sg_str memo);
+/* The job has led to what follows from it, if anything: it is removed, or asked again if nothing else would move the run. */
+void sg_apply_leave(struct sg_turn *turn, struct sg_job *job);
 
 /* `{"data":<bytes>}` and `{"error":<bytes>}` in the batch's memory (reference/01 §7.5). */
 struct sg_str sg_memo_wrap(struct sg_turn *turn, struct sg_str key, struct sg_str bytes);

@@ -235,27 +235,43 @@ static struct sg_cursor *answer_cursor_of(const struct sg_engine *engine, const 
     return NULL;
 }
 
+/* The bytes of the answer for the store: without what must not be written. NULL if memory ran out. */
+static struct sg_str answer_bytes(struct sg_turn *turn, const struct sg_answer *answer)
+{
+    struct sg_answer stored = *answer;
+    stored.ops = sg_arena_alloc(&turn->engine->scratch, answer->op_count * sizeof(*stored.ops));
+    if (stored.ops == NULL)
+        return SG_STR_NULL;
+    for (size_t index = 0; index < answer->op_count; index++) {
+        stored.ops[index] = answer->ops[index];
+        if (sg_opcode_is_fetch(stored.ops[index].code))
+            stored.ops[index].opts = SG_STR_NULL;
+    }
+    struct sg_buf bytes;
+    sg_buf_init(&bytes);
+    sg_answer_encode(&stored, &bytes);
+    struct sg_str text = bytes.is_failed ? SG_STR_NULL : sg_turn_copy(turn, sg_buf_str(&bytes));
+    sg_buf_free(&bytes);
+    return text;
+}
+
 void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct sg_answer *answer, int64_t seen_from)
 {
     struct sg_engine *engine = turn->engine;
     int64_t position = seen_from > 0 ? seen_from : engine->next_position;
     struct sg_run *run = job->run;
     struct sg_cursor *cursor = cursor_create(engine, engine->next_cursor_id++, SG_CURSOR_ANSWER, sg_job_id(job));
-    struct sg_buf bytes;
-    sg_buf_init(&bytes);
-    sg_answer_encode(answer, &bytes);
-    struct sg_str text = bytes.is_failed ? SG_STR_NULL : sg_turn_copy(turn, sg_buf_str(&bytes));
-    if (cursor == NULL || text.ptr == NULL) {
+    struct sg_str text = answer_bytes(turn, answer);
+    struct sg_buf whole;
+    sg_buf_init(&whole);
+    sg_answer_encode(answer, &whole);
+    bool is_kept = cursor != NULL && text.ptr != NULL && !whole.is_failed && answer_keep(cursor, sg_buf_str(&whole)) == SG_OK;
+    sg_buf_free(&whole);
+    if (!is_kept) {
         turn->is_failed = true;
-        sg_buf_free(&bytes);
         return;
     }
     cursor->run = run;
-    sg_buf_free(&bytes);
-    if (answer_keep(cursor, text) != SG_OK) {
-        turn->is_failed = true;
-        return;
-    }
     struct sg_record *record = sg_turn_write(turn, SG_WRITE_PUT, SG_KIND_ANSWER);
     if (record != NULL) {
         record->values[SG_ANSWER_JOB_ID] = sg_value_int(sg_job_id(job));
@@ -311,6 +327,15 @@ static void answer_resume(struct sg_cursor *cursor, struct sg_apply *apply)
             continue;
         }
         struct sg_step *step = sg_step_find(cursor->run, op->id);
+        if (sg_opcode_is_fetch(op->code)) {
+            bool has_memo = step != NULL && (step->flags & SG_STEP_HAS_MEMO) != 0;
+            if (has_memo && !apply->last_is_fresh) {
+                apply->last = step;
+                apply->last_is_race = op->is_race || (apply->job->flags & SG_JOB_IS_RACE) != 0;
+            }
+            apply->is_interrupted = apply->is_interrupted || (!has_memo && cursor->is_restored);
+            continue;
+        }
         bool is_result =
             op->code == SG_OP_STEP || op->code == SG_OP_STEP_RUN || op->code == SG_OP_STEP_FAILED || op->code == SG_OP_STEP_ERROR;
         if (sg_apply_retries(apply, op))
@@ -339,7 +364,8 @@ static void answer_advance(struct sg_turn *turn, struct sg_cursor *cursor)
     struct sg_job *job = sg_job_find(run, cursor->subject);
     assert(job != NULL && sg_run_is_hydrated(run) && run->hold == SG_HOLD_APPLYING);
     struct sg_id run_id = run->id;
-    struct sg_apply apply = {.job = job, .answer = cursor->answer, .position = cursor->message->as.answer.position};
+    struct sg_apply apply = {
+        .job = job, .answer = cursor->answer, .position = cursor->message->as.answer.position, .is_restored = cursor->is_restored};
     sg_apply_begin(turn, &apply, true);
     answer_resume(cursor, &apply);
 
@@ -484,6 +510,7 @@ enum sg_status sg_cursor_restore_answer(struct sg_engine *engine, const struct s
         struct sg_cursor *cursor = SG_CONTAINER_OF(node, struct sg_cursor, in_engine);
         if (cursor->kind != SG_CURSOR_ANSWER || cursor->subject != values[SG_ANSWER_JOB_ID].number)
             continue;
+        cursor->is_restored = true;
         enum sg_status status = answer_keep(cursor, values[SG_ANSWER_BYTES].bytes);
         cursor->position = values[SG_ANSWER_POSITION].number;
         return status == SG_NO_MEMORY ? sg_error_set(error, status, "out of memory while restoring an answer") : status;

@@ -20,6 +20,7 @@
 #include "engine/endpoint.h"
 #include "engine/event.h"
 #include "engine/explain.h"
+#include "engine/fetch.h"
 #include "engine/job.h"
 #include "engine/pause.h"
 #include "engine/run.h"
@@ -57,6 +58,7 @@ enum sg_status sg_engine_create(const struct sg_engine_options *options, struct 
     sg_map_init_strs(&made->topics, offsetof(struct sg_topic, name));
     sg_map_init_strs(&made->signals, offsetof(struct sg_signal, name));
     sg_heap_init(&made->due);
+    sg_fetch_tables_init(made);
     sg_list_init(&made->cursors);
     sg_list_init(&made->active);
     sg_list_init(&made->cancellations);
@@ -93,6 +95,7 @@ void sg_engine_free(struct sg_engine *engine)
     sg_map_free(&engine->topics);
     sg_map_free(&engine->invocations);
     sg_map_free(&engine->signals);
+    sg_fetch_tables_free(engine);
     sg_engine_forget_keys(engine, INT64_MAX);
     sg_map_free(&engine->recent_keys);
     sg_app_free_all(engine);
@@ -178,6 +181,8 @@ static bool dispatch(struct sg_turn *turn, struct sg_message *message)
     case SG_MESSAGE_EXPLAIN:
         sg_explain_handle(turn, message);
         return false;
+    case SG_MESSAGE_FETCHED:
+        return sg_fetched_handle(turn, message);
     case SG_MESSAGE_KIND_COUNT:
         break;
     }

@@ -12,6 +12,7 @@
 #include "base/duration.h"
 #include "engine/cancellation.h"
 #include "engine/cursor.h"
+#include "engine/fetch.h"
 #include "engine/job.h"
 #include "engine/pause.h"
 #include "engine/run.h"
@@ -57,6 +58,8 @@ static void job_sentence(struct sg_buf *out, const struct sg_engine *engine, con
     size_t duration_len = sg_duration_format(left_ms > 0 ? left_ms : 0, duration);
     struct sg_job_text room;
     struct sg_str target = sg_job_target(job, &room);
+    if (sg_fetch_explain(out, engine, job))
+        return;
     if (job->kind == SG_JOB_TIMEOUT)
         sg_buf_printf(out, "The run is cancelled at %.*s (%.*s from now) unless it has %s by then: `timeouts.%s` of its function.",
                       (int)len, text, (int)duration_len, duration, job->run->started_at_ms == 0 ? "started" : "ended",
@@ -87,6 +90,7 @@ static void job_explain(struct sg_buf *out, const struct sg_engine *engine, cons
 {
     struct sg_job_text room;
     const char *state = job->kind == SG_JOB_TIMEOUT    ? "timeout"
+                        : sg_fetch_is_out(engine, job) ? "requesting"
                         : job->is_started              ? "in_flight"
                         : job->is_deferred             ? "loading"
                         : job->kind == SG_JOB_SLEEP    ? "sleeping"

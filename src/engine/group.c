@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 
+#include "engine/fetch.h"
 #include "engine/job.h"
 #include "engine/run.h"
 #include "engine/step.h"
@@ -94,7 +95,8 @@ void sg_group_continue(struct sg_turn *turn, struct sg_run *run, struct sg_step 
     SG_CHECK(step, SG_STEP_MAGIC);
     if ((step->flags & SG_STEP_IS_CONTINUED) != 0)
         return;
-    if (run->pending_count > 0 && !is_race && !sg_job_is_alone(run))
+    bool must_lead_on = sg_job_is_alone(run) && !sg_fetch_moves(turn->engine, run);
+    if (run->pending_count > 0 && !is_race && !must_lead_on)
         return;
     if ((step->flags & SG_STEP_IS_GROUPED) != 0 && !is_race) {
         /*

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "engine/cancellation.h"
 #include "engine/cursor.h"
+#include "engine/fetch.h"
 #include "engine/invoke.h"
 #include "engine/job.h"
 #include "engine/run.h"
@@ -31,6 +32,7 @@ void sg_engine_stats(const struct sg_engine *engine, struct sg_engine_stats *sta
         .runs = (int64_t)engine->runs.count,
         .jobs = engine->due.count,
         .calls = engine->calls,
+        .fetches = (int64_t)engine->fetches.count,
         .hydrated = engine->hydrated,
         .apps = (int64_t)engine->apps.count,
         .functions = (int64_t)engine->functions.count,
@@ -69,13 +71,13 @@ static bool job_check(const struct sg_run *run, const struct sg_job *job, struct
     return true;
 }
 
-static bool run_check(const struct sg_engine *engine, const struct sg_run *run, int64_t *calls, struct sg_error *error)
+static bool run_check(const struct sg_engine *engine, const struct sg_run *run, int64_t *calls, size_t *fetching, struct sg_error *error)
 {
     char id[SG_ULID_LEN + 1];
     sg_ulid_format(run->id, id);
     int64_t run_calls = 0;
     for (const struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job)) {
-        if (!job_check(run, job, error))
+        if (!job_check(run, job, error) || !sg_fetch_check(engine, job, fetching, error))
             return false;
         run_calls += job->is_started;
     }
@@ -109,11 +111,15 @@ bool sg_engine_check(const struct sg_engine *engine, struct sg_error *error)
 {
     SG_CHECK(engine, SG_ENGINE_MAGIC);
     int64_t calls = 0;
+    size_t fetching = 0;
     size_t cursor = 0;
     const struct sg_run *run;
     while ((run = sg_map_next(&engine->runs, &cursor)) != NULL)
-        if (!run_check(engine, run, &calls, error))
+        if (!run_check(engine, run, &calls, &fetching, error))
             return false;
+    if (fetching != engine->fetching.count)
+        return sg_error_set(error, SG_CONFLICT, "%zu jobs are said to wait for requests, %zu do", engine->fetching.count, fetching) ==
+               SG_OK;
     if (calls != engine->calls)
         return sg_error_set(error, SG_CONFLICT, "the engine counts %lld calls, its runs %lld", (long long)engine->calls,
                             (long long)calls) == SG_OK;

@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "engine/endpoint.h"
+#include "engine/fetch.h"
 #include "engine/group.h"
 #include "engine/pause.h"
 #include "engine/run.h"
@@ -326,6 +327,7 @@ static void call_stop(struct sg_engine *engine, struct sg_job *job)
 {
     if (!job->is_started)
         return;
+    sg_fetch_forget(engine, job);
     job->is_started = false;
     assert(job->run->calls > 0);
     job->run->calls--;
@@ -339,6 +341,15 @@ void sg_job_retry(struct sg_turn *turn, struct sg_job *job, int64_t delay_ms)
     call_stop(turn->engine, job);
     job->attempt++;
     job->due.key_ms = turn->now_ms + delay_ms;
+    if (!sg_heap_add(&turn->engine->due, &job->due))
+        turn->is_failed = true;
+    sg_job_write(turn, job);
+}
+
+void sg_job_repeat(struct sg_turn *turn, struct sg_job *job)
+{
+    call_stop(turn->engine, job);
+    job->due.key_ms = turn->now_ms;
     if (!sg_heap_add(&turn->engine->due, &job->due))
         turn->is_failed = true;
     sg_job_write(turn, job);

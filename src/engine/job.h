@@ -31,6 +31,8 @@ static inline bool sg_job_needs_steps(const struct sg_job *job)
 bool sg_job_flush(struct sg_turn *turn, struct sg_run *run);
 /* The attempt failed: the same job again after `delay_ms`, one attempt later. */
 void sg_job_retry(struct sg_turn *turn, struct sg_job *job, int64_t delay_ms);
+/* The call has come to nothing, and nobody failed: it is made again at once, as the same attempt. */
+void sg_job_repeat(struct sg_turn *turn, struct sg_job *job);
 /* The job is done: it leaves the run and the store, and is freed. */
 void sg_job_remove(struct sg_turn *turn, struct sg_job *job);
 /* Writes the job as it stands. */

@@ -26,6 +26,11 @@ bool sg_opcode_parse(struct sg_str name, enum sg_opcode *code)
     return false;
 }
 
+bool sg_opcode_is_fetch(enum sg_opcode code)
+{
+    return code == SG_OP_GATEWAY || code == SG_OP_AI_GATEWAY;
+}
+
 const char *sg_run_status_name(enum sg_run_status status)
 {
     switch (status) {

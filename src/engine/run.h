@@ -14,9 +14,9 @@ struct sg_run_spec {
     int64_t start_at_ms;   /* now, or later for a future event */
     struct sg_str body;    /* of the first event: what cancelOn is held against; "" for a batch, which has none (reference/02 §13.1) */
     struct sg_str invoker; /* the correlation id of the step.invoke that started it; "" for none */
-    bool is_http;        /* a durable endpoint executes it: it runs already, and its first job is a watchdog, due at start_at_ms */
-    struct sg_id run_id; /* is_http: as the SDK chose it */
-    int request_version; /* is_http */
+    bool is_http;          /* a durable endpoint executes it: it runs already, and its first job is a watchdog, due at start_at_ms */
+    struct sg_id run_id;   /* is_http: as the SDK chose it */
+    int request_version;   /* is_http */
 };
 
 /* Creates a run with its first job, which starts if it is due when the run is flushed. NULL if memory ran out, which is latched in the turn. */

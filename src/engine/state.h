@@ -26,6 +26,7 @@
 #define SG_STEP_MAGIC 0x73746570u
 #define SG_CURSOR_MAGIC 0x63757273u
 #define SG_ENGINE_MAGIC 0x656e6769u
+#define SG_FETCHING_MAGIC 0x6665746eu
 #define SG_BATCH_MAGIC 0x62617463u
 #define SG_PAUSE_MAGIC 0x70617573u
 #define SG_TOPIC_MAGIC 0x746f7069u
@@ -267,6 +268,7 @@ struct sg_cursor {
         *message; /* holds the bytes of the event or the answer; goes with the batch that ends the cursor, since its writes borrow them */
     struct sg_answer *answer; /* SG_CURSOR_ANSWER: in `message` */
     int64_t position;         /* SG_CURSOR_ANSWER, start-up only: of the log when it came */
+    bool is_restored;         /* SG_CURSOR_ANSWER: by start-up, from bytes without the opts of fetches */
     size_t next_op;
     struct sg_list_node in_engine;
     struct sg_list_node in_active;
@@ -345,6 +347,8 @@ struct sg_engine {
     struct sg_map topics;      /* by event name */
     struct sg_map signals;     /* by name */
     struct sg_heap due;
+    struct sg_map fetching; /* jobs with requests out, by job (fetch.c) */
+    struct sg_map fetches;  /* the requests, by run and step */
     struct sg_list cursors;
     struct sg_list active;        /* cursors that can advance */
     struct sg_list cancellations; /* in order of their ids */

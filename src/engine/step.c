@@ -61,7 +61,7 @@ struct sg_step *sg_step_report(struct sg_turn *turn, struct sg_run *run, const s
     }
     if ((step->flags & SG_STEP_HAS_MEMO) == 0) {
         step->op = (uint8_t)op->code;
-        if ((step->flags & SG_STEP_IS_PLANNED) == 0)
+        if ((step->flags & SG_STEP_IS_PLANNED) == 0 && !sg_opcode_is_fetch(op->code)) /* whose opts may hold secrets */
             step->opts = op->opts; /* borrowed: whoever reports a step that is not planned yet touches it, and the flush lets go of it */
         if (op->started_at_ns > 0 && op->code != SG_OP_STEP_PLANNED)
             step->started_at_ms = op->started_at_ns / 1000000 + turn->engine->options.clock_offset_ms;

@@ -106,7 +106,7 @@ struct sg_id sg_turn_ulid(struct sg_turn *turn)
     return sg_ulid_generator_next(&engine->ulids, turn->now_ms - engine->options.clock_offset_ms, &engine->rng);
 }
 
-/* ---- messages, batches, calls ---- */
+/* ---- messages, batches, calls, fetches ---- */
 
 struct sg_message *sg_message_create(enum sg_message_kind kind)
 {
@@ -138,6 +138,18 @@ void sg_call_free(struct sg_call *call)
     sg_free(call);
 }
 
+void sg_fetch_free(struct sg_fetch *fetch)
+{
+    if (fetch == NULL)
+        return;
+    SG_CHECK(fetch, SG_FETCH_MAGIC);
+    fetch->magic = 0;
+    volatile char *secret = (volatile char *)(uintptr_t)fetch->opts.ptr;
+    for (size_t index = 0; index < fetch->opts.len; index++)
+        secret[index] = 0;
+    sg_free(fetch);
+}
+
 struct sg_batch *sg_batch_create(int64_t number)
 {
     struct sg_batch *batch = sg_calloc(1, sizeof(*batch));
@@ -152,8 +164,10 @@ void sg_batch_free(struct sg_batch *batch)
 {
     if (batch == NULL)
         return;
-    for (size_t index = 0; index < batch->effect_count; index++)
+    for (size_t index = 0; index < batch->effect_count; index++) {
         sg_call_free(batch->effects[index].call);
+        sg_fetch_free(batch->effects[index].fetch);
+    }
     while (batch->messages != NULL) {
         struct sg_message *message = batch->messages;
         batch->messages = message->next;

@@ -259,6 +259,7 @@ static bool is_urgent(enum sg_message_kind kind)
     case SG_MESSAGE_LOADED_RUNS:
     case SG_MESSAGE_LOADED_RUN:
     case SG_MESSAGE_LOADED_EVENT:
+    case SG_MESSAGE_FETCHED:
         return true;
     default:
         return false;

@@ -246,6 +246,7 @@ static void committed(struct sg_buf *out, struct sg_meters *meters)
         [SG_MESSAGE_LOADED_RUNS] = "loaded_runs",
         [SG_MESSAGE_EXPLAIN] = "explain",
         [SG_MESSAGE_SIGNAL] = "signal",
+        [SG_MESSAGE_FETCHED] = "fetched",
     };
 
     sg_prom_family(out, "stepgate_messages_total", "counter", "Messages handled by the engine whose outcome is on disk.");

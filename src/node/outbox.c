@@ -2,8 +2,9 @@
  * The outbox.
  *
  * The model. The effects of a committed batch leave in the order in which the engine gave them: replies to those who wait, calls to the caller,
- * loads to the reader threads. None of these blocks. A call that cannot be taken any more, because the process is ending, is dropped: "started" is what
- * the store says about it, so the next start makes it again with the next generation. Memory that runs out here has the same remedy.
+ * requests of steps to the fetcher, loads to the reader threads. None of these blocks. A call that cannot be taken any more, because the process is
+ * ending, is dropped: "started" is what the store says about it, so the next start makes it again with the next generation. Memory that runs out here
+ * has the same remedy.
  *
  * What it never does: reorder, wait, or look at what a call is for.
  */
@@ -15,6 +16,7 @@
 #include "base/log.h"
 
 static void let_call_out(struct sg_outbox *outbox, struct sg_effect *effect);
+static void let_fetch_out(struct sg_outbox *outbox, struct sg_effect *effect);
 static void check_load(enum sg_status status);
 
 void sg_outbox_let_out(void *context, struct sg_batch *batch)
@@ -39,6 +41,9 @@ void sg_outbox_let_out(void *context, struct sg_batch *batch)
         case SG_EFFECT_LOAD_EVENT:
             check_load(sg_loads_event(outbox->loads, effect->position, effect->run_id, effect->job_id));
             break;
+        case SG_EFFECT_FETCH:
+            let_fetch_out(outbox, effect);
+            break;
         }
     }
 }
@@ -59,6 +64,19 @@ static void let_call_out(struct sg_outbox *outbox, struct sg_effect *effect)
         sg_log(SG_LOG_DEBUG, "a call was not made because the process is ending; the next start makes it", SG_KV_ULID("run", call->run_id),
                SG_KV_TEXT("status", sg_status_code(status)));
     }
+}
+
+static void let_fetch_out(struct sg_outbox *outbox, struct sg_effect *effect)
+{
+    struct sg_fetch *fetch = effect->fetch;
+    if (atomic_load(&outbox->is_draining))
+        return; /* freed with the batch; the call that asked for it is started, so the next start makes it again, and this with it */
+    enum sg_status status = outbox->submit_fetch(outbox->context, fetch);
+    if (status == SG_OK)
+        effect->fetch = NULL;
+    else
+        sg_log(SG_LOG_DEBUG, "a request of a step was not made because the process is ending; the next start makes it",
+               SG_KV_ULID("run", fetch->run_id), SG_KV_TEXT("status", sg_status_code(status)));
 }
 
 static void check_load(enum sg_status status)

@@ -8,6 +8,7 @@ tests_unit_engine_test_SOURCES = \
 	tests/unit/engine_checkpoint.c \
 	tests/unit/engine_ending.c \
 	tests/unit/engine_endpoint.c \
+	tests/unit/engine_fetch.c \
 	tests/unit/engine_fixture.c tests/unit/engine_fixture.h \
 	tests/unit/engine_invoke.c \
 	tests/unit/engine_loads.c \

@@ -74,6 +74,8 @@ void fixture_free(struct fixture *f)
     sg_store_close(f->store);
     for (int index = 0; index < f->call_count; index++)
         sg_call_free(f->calls[index]);
+    for (int index = 0; index < f->fetch_count; index++)
+        sg_fetch_free(f->fetches[index]);
     sg_arena_free(&f->arena);
     free(f);
 }
@@ -127,6 +129,11 @@ static void let_out(struct fixture *f, struct sg_batch *done)
             f->last_run = effect->call->run_id;
             f->calls[f->call_count++] = effect->call;
             effect->call = NULL;
+            break;
+        case SG_EFFECT_FETCH:
+            rig_need(f->fetch_count < 2048, "too many requests for the fixture");
+            f->fetches[f->fetch_count++] = effect->fetch;
+            effect->fetch = NULL;
             break;
         case SG_EFFECT_LOAD_RUN:
         case SG_EFFECT_LOAD_EVENT:
@@ -449,6 +456,44 @@ void fail(struct fixture *f, const char *error, bool is_no_retry)
     fail_to(f, oldest_open(f), error, is_no_retry);
 }
 
+static struct sg_message *fetched_create(struct fixture *f, int number)
+{
+    cr_assert(number >= 0 && number < f->fetch_count, "there is no request %d", number);
+    const struct sg_fetch *fetch = f->fetches[number];
+    struct sg_message *message = sg_message_create(SG_MESSAGE_FETCHED);
+    rig_need(message != NULL, "no memory for a message");
+    message->as.fetched.run_id = fetch->run_id;
+    message->as.fetched.job_id = fetch->job_id;
+    message->as.fetched.generation = fetch->generation;
+    message->as.fetched.step_id = sg_arena_copy(&message->arena, fetch->step_id);
+    return message;
+}
+
+void fetched(struct fixture *f, int fetch, const char *data)
+{
+    struct sg_message *message = fetched_create(f, fetch);
+    message->as.fetched.data = json_in(&message->arena, data);
+    answer_hand_in(f, message);
+}
+
+static void fetch_end(struct fixture *f, int fetch, const char *text, bool is_final)
+{
+    struct sg_message *message = fetched_create(f, fetch);
+    message->as.fetched.error = sg_arena_printf(&message->arena, "{\"message\":\"%s\",\"name\":\"GatewayError\"}", text);
+    message->as.fetched.is_final = is_final;
+    answer_hand_in(f, message);
+}
+
+void fetch_failed(struct fixture *f, int fetch, const char *text)
+{
+    fetch_end(f, fetch, text, false);
+}
+
+void fetch_refused(struct fixture *f, int fetch, const char *text)
+{
+    fetch_end(f, fetch, text, true);
+}
+
 struct client *checkpoint_raw(struct fixture *f, struct sg_id run_id, int64_t job_id, int generation, const char *ops)
 {
     struct sg_message *message = sg_message_create(SG_MESSAGE_CHECKPOINT);
@@ -546,6 +591,16 @@ const char *calls_from(struct fixture *f, int from)
         if (call->attempt > 0)
             sg_buf_printf(&text, "#%d", call->attempt);
     }
+    struct sg_str copy = sg_arena_copy(&f->arena, sg_buf_str(&text));
+    sg_buf_free(&text);
+    return copy.ptr;
+}
+
+const char *fetches_from(struct fixture *f, int from)
+{
+    struct sg_buf text = {0};
+    for (int index = from; index < f->fetch_count; index++)
+        sg_buf_printf(&text, "%s%.*s", index > from ? " " : "", SG_FMT(f->fetches[index]->step_id));
     struct sg_str copy = sg_arena_copy(&f->arena, sg_buf_str(&text));
     sg_buf_free(&text);
     return copy.ptr;

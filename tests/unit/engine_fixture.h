@@ -42,7 +42,9 @@ struct fixture {
     struct sg_batch *batch;
     struct sg_call *calls[4096]; /* all that went out, in order */
     int call_count;
-    int answered[4096]; /* whether the test has answered it */
+    int answered[4096];             /* whether the test has answered it */
+    struct sg_fetch *fetches[2048]; /* requests of steps, all that went out, in order */
+    int fetch_count;
     struct sg_effect loads[4096];
     int load_count;
     int loads_total;
@@ -88,6 +90,12 @@ void report_to(struct fixture *f, int call, const char *ops);
 void finish_to(struct fixture *f, int call, const char *output);
 void fail_to(struct fixture *f, int call, const char *error, bool is_no_retry);
 
+/* What came of the request with this number (from 0): the step's result, or an error with this message. */
+void fetched(struct fixture *f, int fetch, const char *data);
+void fetch_failed(struct fixture *f, int fetch, const char *text);
+/* The same for one that is not to be tried again. */
+void fetch_refused(struct fixture *f, int fetch, const char *text);
+
 struct client *checkpoint(struct fixture *f, int call, const char *ops);
 struct client *checkpoint_raw(struct fixture *f, struct sg_id run_id, int64_t job_id, int generation, const char *ops);
 struct client *cancel(struct fixture *f, struct sg_id run_id);
@@ -123,6 +131,9 @@ void crash(struct fixture *f);
 /* All calls that went out since call number `from`: "target@snapshot", "!" behind it if plans are forced, "#n" if it is attempt n > 0. */
 const char *calls_from(struct fixture *f, int from);
 #define calls(f) calls_from(f, 0)
+/* Steps whose requests went out since number `from`: "a b a". */
+const char *fetches_from(struct fixture *f, int from);
+#define fetches(f) fetches_from(f, 0)
 struct sg_call *call_at(struct fixture *f, int number);
 struct sg_call *last_call(struct fixture *f);
 int64_t count(struct fixture *f, enum sg_kind kind);

@@ -44,7 +44,15 @@
 #define SG_LIMIT_HYDRATED_ENDPOINTS                                                                                                        \
     10000                     /* ours: runs held with their steps between the reports of their endpoints; beyond it they are read anew */
 #define SG_LIMIT_REDIRECTS 60 /* reference/01 §7.9 */
-#define SG_LIMIT_CONNECTIONS_PER_APP 256             /* --max-connections-per-app */
+#define SG_LIMIT_CONNECTIONS_PER_APP 256 /* --max-connections-per-app */
+/* Requests made for steps (reference/02 §10), ours: at a time; --max-fetches. */
+#define SG_LIMIT_FETCHES_IN_FLIGHT 256
+/* Requests beyond these that wait for a connection fail, and are tried again: their number and size, since options may hold megabytes. */
+#define SG_LIMIT_FETCHES_WAITING 10000
+#define SG_LIMIT_FETCH_WAITING_BYTES (256LL * 1024 * 1024)
+/* Of all answers that are being read at a time: 256 of the largest would be 2 GiB. */
+#define SG_LIMIT_FETCH_RESPONSES_BYTES (256LL * 1024 * 1024)
+#define SG_LIMIT_FETCH_MS (2LL * 3600 * 1000)        /* one request with its redirects (reference/02 §10.1) */
 #define SG_LIMIT_IDEMPOTENCY_MS (24LL * 3600 * 1000) /* reference/04 §4.1 */
 #define SG_LIMIT_WRITES_PER_MESSAGE 1000             /* design: larger work is a cursor */
 #define SG_LIMIT_MESSAGES_PER_BATCH 512              /* ours: bounds the memory and the latency of a commit; --max-batch */

@@ -205,6 +205,8 @@ static void fill(const struct sg_options *options, struct sg_node_options *node)
     node->waiting_clients_max = (int)sg_options_int(options, SG_OPTION_MAX_WAITING_CLIENTS);
     node->connections_per_app_max = (int)sg_options_int(options, SG_OPTION_MAX_CONNECTIONS_PER_APP);
     node->calls_max = (int)sg_options_int(options, SG_OPTION_MAX_CALLS);
+    node->fetches_max = (int)sg_options_int(options, SG_OPTION_MAX_FETCHES);
+    node->allows_private_fetch = sg_options_bool(options, SG_OPTION_ALLOW_PRIVATE_FETCH);
     node->messages_per_batch_max = (int)sg_options_int(options, SG_OPTION_MAX_BATCH);
     node->inbox_messages_max = sg_options_int(options, SG_OPTION_MAX_INBOX);
     node->inbox_bytes_max = sg_options_int(options, SG_OPTION_MAX_INBOX_BYTES);
@@ -265,7 +267,7 @@ static void return_large_memory(void)
 /* Many systems start programs with 1024 open files, but let them have more if they ask. */
 static void raise_file_limit(const struct sg_node_options *options)
 {
-    rlim_t wanted = (rlim_t)options->connections_max + (rlim_t)options->calls_max + OTHER_FILES;
+    rlim_t wanted = (rlim_t)options->connections_max + (rlim_t)options->calls_max + (rlim_t)options->fetches_max + OTHER_FILES;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;

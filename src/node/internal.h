@@ -15,6 +15,7 @@
 #include "node/outbox.h"
 #include "node/retention.h"
 #include "sdk/caller.h"
+#include "sdk/fetcher.h"
 #include "sdk/sync.h"
 #include "server/server.h"
 #include "store/pool.h"
@@ -45,6 +46,7 @@ struct sg_node {
     struct sg_lookups *lookups;
     struct sg_loads loads;
     struct sg_caller *caller;
+    struct sg_fetcher *fetcher;
     struct sg_outbox outbox;
     struct sg_loop *loop;
     pthread_mutex_t ended_lock; /* the server is told of runs that have ended, until it is freed */

@@ -6,6 +6,8 @@
  *     stepgate_inbox_waiting, _bytes               clients' messages that the engine has not taken
  *     stepgate_calls_in_flight                     calls whose answer the engine waits for; of those:
  *     stepgate_sdk_calls_waiting, _answers_waiting held back by connection limits; answers that have not got into the inbox
+ *     stepgate_fetches_in_flight, _waiting         requests made for steps (step.fetch, step.ai): gone out; held back by the pool's limit
+ *     stepgate_fetches_total, _failed_total, _refused_total  gone out; ended in an error; of these not made, because of the address
  *     stepgate_reads_waiting                       reads that wait for a reader thread
  *     inngest_steps_scheduled, _running{fn}        calls that wait for a connection; calls under way
  *     inngest_function_run_scheduled_total{fn}     runs created; _started_total: with a first call; _ended_total{fn,status}
@@ -275,6 +277,7 @@ void sg_metrics_read(struct sg_node *node, struct sg_metrics_now *now)
 {
     sg_loop_stats(node->loop, &now->engine, &now->due);
     sg_caller_stats(node->caller, &now->caller);
+    sg_fetcher_stats(node->fetcher, &now->fetcher);
     sg_committer_totals(node->committer, &now->commits, &now->writes);
     now->commit_failures = sg_committer_failures(node->committer);
     sg_retention_totals(node->retention, &now->trimmed);
@@ -302,6 +305,8 @@ static void queues(struct sg_buf *out, const struct sg_metrics_now *now)
     sg_prom_gauge(out, "stepgate_calls_in_flight", "Calls whose answer the engine waits for.", now->engine.calls);
     sg_prom_gauge(out, "stepgate_sdk_calls_waiting", "Of these, held back by connection limits.", now->caller.waiting);
     sg_prom_gauge(out, "stepgate_sdk_answers_waiting", "Answers that have not got into the inbox.", now->caller.unposted);
+    sg_prom_gauge(out, "stepgate_fetches_in_flight", "Requests made for steps that have gone out.", now->fetcher.in_flight);
+    sg_prom_gauge(out, "stepgate_fetches_waiting", "Requests of steps held back by the limit of connections.", now->fetcher.waiting);
     sg_prom_gauge(out, "stepgate_reads_waiting", "Reads that wait for a thread.", now->reads_waiting);
     sg_prom_gauge(out, "stepgate_cursors", "Works done in slices that are not finished.", now->engine.cursors);
 }
@@ -318,6 +323,10 @@ static void state(struct sg_buf *out, const struct sg_metrics_now *now)
     sg_prom_counter(out, "stepgate_sdk_calls_total", "Calls sent to SDKs.", now->caller.calls);
     sg_prom_counter(out, "stepgate_sdk_calls_failed_total", "Of these without an answer.", now->caller.failures);
     sg_prom_counter(out, "stepgate_sdk_connections_opened_total", "Connections opened to SDKs.", now->caller.connections);
+    sg_prom_counter(out, "stepgate_fetches_total", "Requests made for steps.", now->fetcher.fetches);
+    sg_prom_counter(out, "stepgate_fetches_failed_total", "Requests of steps that ended in an error.", now->fetcher.failures);
+    sg_prom_counter(out, "stepgate_fetches_refused_total", "Of these, not made because of the address they would have gone to.",
+                    now->fetcher.refusals);
     sg_prom_counter(out, "stepgate_commits_total", "Transactions committed.", now->commits);
     sg_prom_counter(out, "stepgate_writes_total", "Records written in them.", now->writes);
     sg_prom_counter(out, "stepgate_db_write_failures_total", "Commits that failed and were tried again.", now->commit_failures);

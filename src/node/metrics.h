@@ -7,12 +7,14 @@
 
 #include "node/retention.h"
 #include "sdk/caller.h"
+#include "sdk/fetcher.h"
 
 struct sg_node;
 
 struct sg_metrics_now {
     struct sg_engine_stats engine;
     struct sg_caller_stats caller;
+    struct sg_fetcher_stats fetcher;
     struct sg_retention_totals trimmed;
     struct sg_store_usage store;
     int64_t due;    /* jobs that are due and have not started */

@@ -1,8 +1,8 @@
 /*
  * The node: where the rooms are wired together.
  *
- *     server ──client poster──► lookup ──► inbox ──► loop (engine) ──► committer (store) ──► outbox ──► replies, caller, loads
- *     caller, sync, loads ──────internal poster─────►
+ *     server ──client poster──► lookup ──► inbox ──► loop (engine) ──► committer (store) ──► outbox ──► replies, caller, fetcher, loads
+ *     caller, fetcher, sync, loads ──internal poster─►
  *
  * The model. Everything is made in one order and undone in the reverse. The port is bound before the engine is rebuilt, so that a busy port is an error
  * at once; nothing is accepted until the engine stands. From then on threads talk through the inbox and the committer's slot only.
@@ -51,6 +51,7 @@ static void close_everything(struct sg_node *node);
 static enum sg_status post_client(void *context, struct sg_message *message);
 static enum sg_status post_internal(void *context, struct sg_message *message);
 static enum sg_status submit_call(void *context, struct sg_call *call);
+static enum sg_status submit_fetch(void *context, struct sg_fetch *fetch);
 static void committed(void *context, const struct sg_batch *batch, int64_t took_ns);
 static void call_sent(void *context, const struct sg_call *call, int64_t now_ns);
 static void call_ended(void *context, const struct sg_call *call, const struct sg_call_report *report);
@@ -138,9 +139,14 @@ void sg_node_stop(struct sg_node *node, int64_t drain_ms)
     atomic_store(&node->state, SG_SERVER_DRAINING);
     sg_server_stop_accepting(node->server);
     atomic_store(&node->outbox.is_draining, true);
+    int64_t deadline_ns = sg_monotonic_now_ns() + drain_ms * 1000000;
     size_t cut = sg_caller_drain(node->caller, drain_ms);
     if (cut > 0)
         sg_log(SG_LOG_INFO, "calls in flight are cut; the next start makes them again", SG_KV_INT("calls", cut));
+    int64_t left_ms = (deadline_ns - sg_monotonic_now_ns()) / 1000000;
+    cut = sg_fetcher_drain(node->fetcher, left_ms > 0 ? left_ms : 0);
+    if (cut > 0)
+        sg_log(SG_LOG_INFO, "requests of steps are cut; the next start makes them again", SG_KV_INT("requests", cut));
     if (has_watchdog)
         watchdog_set(&watchdog, STOP_GRACE_MS);
     close_everything(node);
@@ -178,6 +184,7 @@ static void close_everything(struct sg_node *node)
     if (node->committer != NULL && !sg_committer_stop(node->committer, false))
         sg_log(SG_LOG_WARN, "the last batch could not be committed");
     sg_caller_free(node->caller);
+    sg_fetcher_free(node->fetcher);
     if (node->pool != NULL)
         sg_store_pool_stop(node->pool);
     sg_loop_free(node->loop);
@@ -200,6 +207,7 @@ static void close_everything(struct sg_node *node)
     node->loop = NULL;
     node->committer = NULL;
     node->caller = NULL;
+    node->fetcher = NULL;
     node->lookups = NULL;
     node->engine = NULL;
     node->inbox = NULL;
@@ -344,6 +352,7 @@ static enum sg_status open_committer(struct sg_node *node, struct sg_error *erro
         return status;
     node->loads = (struct sg_loads){.inbox = node->inbox, .pool = node->pool, .clock = &node->clock};
     node->outbox.submit = submit_call;
+    node->outbox.submit_fetch = submit_fetch;
     node->outbox.context = node;
     node->outbox.loads = &node->loads;
     struct sg_committer_options options = {.store = node->store,
@@ -370,7 +379,13 @@ static enum sg_status open_caller(struct sg_node *node, struct sg_error *error)
                                        .connections_per_app_max = options->connections_per_app_max,
                                        .connections_max = options->calls_max,
                                        .call_timeout_ms = options->call_timeout_ms};
-    return sg_caller_create(&caller, &node->caller, error);
+    enum sg_status status = sg_caller_create(&caller, &node->caller, error);
+    if (status != SG_OK)
+        return status;
+    struct sg_fetcher_options fetcher = {.poster = {post_internal, node},
+                                         .allows_private = options->is_dev || options->allows_private_fetch,
+                                         .in_flight_max = options->fetches_max};
+    return sg_fetcher_create(&fetcher, &node->fetcher, error);
 }
 
 static enum sg_status open_loop(struct sg_node *node, struct sg_batch *first, struct sg_error *error)
@@ -434,6 +449,12 @@ static enum sg_status submit_call(void *context, struct sg_call *call)
     struct sg_node *node = context;
     sg_meters_call_scheduled(node->meters, call); /* before: it may be on its way, and freed, at once */
     return sg_caller_submit(node->caller, call);
+}
+
+static enum sg_status submit_fetch(void *context, struct sg_fetch *fetch)
+{
+    struct sg_node *node = context;
+    return sg_fetcher_submit(node->fetcher, fetch);
 }
 
 static void call_sent(void *context, const struct sg_call *call, int64_t now_ns)

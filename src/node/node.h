@@ -44,6 +44,8 @@ struct sg_node_options {
     int waiting_clients_max;
     int connections_per_app_max;
     int calls_max;
+    int fetches_max;           /* requests of steps */
+    bool allows_private_fetch; /* they may go to addresses that are not public */
     int messages_per_batch_max;
     int64_t inbox_messages_max;
     int64_t inbox_bytes_max;

@@ -32,6 +32,18 @@ static void queue_rows(const struct sg_node_options *options, const struct sg_me
                   "calls to one app at a time");
 }
 
+static void fetch_rows(const struct sg_node_options *options, const struct sg_metrics_now *now, struct sg_buf *out)
+{
+    int64_t in_flight_max = or_else(options->fetches_max, SG_LIMIT_FETCHES_IN_FLIGHT);
+    sg_status_row(out, "fetches.asked", now->engine.fetches, 0, "requests of steps that the engine waits for");
+    sg_status_row(out, "fetches.in_flight", now->fetcher.in_flight, in_flight_max,
+                  "of these, gone out; one app gets three quarters at most");
+    sg_status_row(out, "fetches.waiting", now->fetcher.waiting, SG_LIMIT_FETCHES_WAITING, "of these, held back; at the limit they fail");
+    sg_status_row(out, "fetches.outcomes_waiting", now->fetcher.unposted, 0, "outcomes that have not got into the inbox");
+    sg_status_row(out, "fetches.failed", now->fetcher.failures, 0, "ended in an error since the start");
+    sg_status_row(out, "fetches.refused", now->fetcher.refusals, 0, "of these, not made because of the address");
+}
+
 static void pool_rows(const struct sg_node_options *options, const struct sg_metrics_now *now, struct sg_buf *out)
 {
     sg_status_row(out, "readers.waiting", now->reads_waiting, SG_NODE_QUERIES_MAX,
@@ -75,6 +87,7 @@ void sg_metrics_rows(struct sg_node *node, struct sg_buf *out)
     struct sg_metrics_now now;
     sg_metrics_read(node, &now);
     queue_rows(&node->options, &now, out);
+    fetch_rows(&node->options, &now, out);
     pool_rows(&node->options, &now, out);
     store_rows(&node->options, &now, out);
 }

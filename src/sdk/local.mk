@@ -2,12 +2,15 @@
 noinst_LTLIBRARIES += src/sdk/libsdk.la
 ROOM_LIBS += src/sdk/libsdk.la
 src_sdk_libsdk_la_SOURCES = \
+	src/sdk/address.c src/sdk/address.h \
 	src/sdk/answer.c src/sdk/answer.h \
 	src/sdk/answer_explain.c src/sdk/answer_explain.h \
 	src/sdk/body.c src/sdk/body.h \
 	src/sdk/envelope.c src/sdk/envelope.h \
 	src/sdk/event_read.c \
 	src/sdk/expression.c src/sdk/expression.h \
+	src/sdk/fetch_request.c src/sdk/fetch_request.h \
+	src/sdk/fetch_result.c src/sdk/fetch_result.h \
 	src/sdk/function_check.h \
 	src/sdk/function_config.c src/sdk/function_config.h \
 	src/sdk/function_limits.c \
@@ -22,6 +25,8 @@ src_sdk_libsdk_la_SOURCES = \
 	src/sdk/caller.c src/sdk/caller.h \
 	src/sdk/discovery.c src/sdk/discovery.h \
 	src/sdk/exchange.c src/sdk/exchange.h \
+	src/sdk/fetch_transfer.c src/sdk/fetch_transfer.h \
+	src/sdk/fetcher.c src/sdk/fetcher.h \
 	src/sdk/http.c src/sdk/http.h \
 	src/sdk/introspect.c src/sdk/introspect.h \
 	src/sdk/place.c src/sdk/place.h \

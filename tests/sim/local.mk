@@ -2,6 +2,7 @@
 #
 #     make sim SEEDS=10000        more worlds than `make check` lives in
 SIM_SOURCES = \
+	tests/sim/fetches.c \
 	tests/sim/oracle.c tests/sim/oracle.h \
 	tests/sim/people.c \
 	tests/sim/rig.c tests/sim/rig.h \

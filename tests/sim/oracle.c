@@ -172,6 +172,16 @@ static void lifecycle_committed(struct oracle *oracle, const struct sg_value *va
     run->cancelled += sg_str_eq(name, SG_STR("inngest/function.cancelled"));
 }
 
+/* The options of requests are never written. */
+static void secrets_judge(struct oracle *oracle, const struct sg_record *record)
+{
+    for (int column = 0; column < SG_COLUMNS_MAX; column++) {
+        struct sg_str bytes = record->values[column].bytes;
+        if (bytes.len > 0 && memmem(bytes.ptr, bytes.len, "s3cret", 6) != NULL)
+            oracle_break(oracle, "a secret was written to %s", sg_kind_info(record->kind)->table);
+    }
+}
+
 void oracle_committed(struct oracle *oracle, const struct sg_write *writes, size_t count, int64_t now_ms)
 {
     for (size_t index = 0; index < count; index++) {
@@ -181,6 +191,8 @@ void oracle_committed(struct oracle *oracle, const struct sg_write *writes, size
             oracle_break(oracle, "history was deleted");
         if (!is_put)
             continue;
+        if (write->record.kind == SG_KIND_STEP || write->record.kind == SG_KIND_ANSWER || write->record.kind == SG_KIND_ATTEMPT)
+            secrets_judge(oracle, &write->record);
         if (write->record.kind == SG_KIND_MEMO)
             memo_committed(oracle, write, now_ms);
         else if (write->record.kind == SG_KIND_RUN)
@@ -284,6 +296,16 @@ void oracle_may_fail(struct oracle *oracle, const struct sg_call *call, int64_t 
 {
     struct oracle_attempt *job = attempt_of(oracle_run(oracle, call->run_id), call->job_id);
     if (job->generation == call->generation && (job->again_at_ms == 0 || again_at_ms < job->again_at_ms))
+        job->again_at_ms = again_at_ms;
+}
+
+void oracle_may_fail_job(struct oracle *oracle, struct sg_id run_id, int64_t job_id, int32_t generation, int64_t now_ms,
+                         int64_t retry_interval_ms)
+{
+    static const int64_t seconds[] = {15, 30, 60, 120, 300, 600, 1200, 2400, 3600, 7200};
+    struct oracle_attempt *job = attempt_of(oracle_run(oracle, run_id), job_id);
+    int64_t again_at_ms = now_ms + (retry_interval_ms > 0 ? retry_interval_ms : seconds[job->attempt < 9 ? job->attempt : 9] * 1000);
+    if (job->generation == generation && (job->again_at_ms == 0 || again_at_ms < job->again_at_ms))
         job->again_at_ms = again_at_ms;
 }
 

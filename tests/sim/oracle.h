@@ -90,6 +90,9 @@ void oracle_confirmed(struct oracle *oracle, struct oracle_run *run, struct sg_s
 int oracle_executed(struct oracle *oracle, struct oracle_run *run, struct sg_str step_id, const struct sg_call *call, int64_t called_at);
 /* The answer to a call is on its way, and may fail the attempt: the next one is not before `again_at_ms`. */
 void oracle_may_fail(struct oracle *oracle, const struct sg_call *call, int64_t again_at_ms);
+/* The same for a request of the job's answer that has failed, from now on after its back-off. */
+void oracle_may_fail_job(struct oracle *oracle, struct sg_id run_id, int64_t job_id, int32_t generation, int64_t now_ms,
+                         int64_t retry_interval_ms);
 /* A checkpoint for a call has been sent. */
 void oracle_may_reset(struct oracle *oracle, const struct sg_call *call);
 

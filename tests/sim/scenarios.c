@@ -46,6 +46,15 @@ static const struct script mixed = SCRIPT(RUN("a"), PARALLEL(BRANCH(RUN("b")), B
                                           NAP("y", "1h"), PARALLEL(BRANCH(RUN("e")), BRANCH(THROWS("f", 1))), RUN("end"));
 static const struct script many = SCRIPT(MANY("s", 60), RUN("end"));
 static const struct script very_many = SCRIPT(MANY("s", 600), RUN("end"));
+static const struct script fetch_calm = SCRIPT(RUN("a"), FETCH("f"), RUN("b"));
+static const struct script fetch = SCRIPT(RUN("a"), FETCH("f"), RUN("b"), FETCH_FAILS("g", 2), RUN("c"));
+static const struct script fetch_fails = SCRIPT(RUN("a"), FETCH_FAILS("f", -1), RUN("b"));
+static const struct script fetch_caught = SCRIPT(FETCH_CAUGHT("f"), RUN("a"), FETCH_REFUSED("g"), RUN("b"));
+static const struct script parallel_fetches = SCRIPT(
+    PARALLEL(BRANCH(FETCH("f"), RUN("f2")), BRANCH(RUN("a")), BRANCH(FETCH_FAILS("g", 1)), BRANCH(NAP("z", "1m"), FETCH("h"))), RUN("end"));
+static const struct script race_fetches =
+    SCRIPT(RACE(BRANCH(FETCH("f"), RUN("f2")), BRANCH(FETCH_FAILS("g", 1)), BRANCH(RUN("a"))), FETCH("after"));
+static const struct script very_many_fetches = SCRIPT(MANY_FETCHES("s", 400, 3), RUN("end"));
 static const struct script other_code = SCRIPT(RUN("a"), RUN("new"), PARALLEL(BRANCH(RUN("p")), BRANCH(RUN("b"))), NAP("q", "10s"));
 
 /* ---- worlds ---- */
@@ -214,6 +223,50 @@ const struct scenario scenarios[] = {
      .retry_interval_ms = 1000},
     {.name = "checkpoints_mixed", .functions = ONE_FUNCTION(2, 2, &mixed), .requests = 60, .events_per_request = 3, .faults = FAULTS_USUAL},
     {.name = "checkpoints_race", .functions = ONE_FUNCTION(2, 1, &race), .requests = 80, .events_per_request = 3, .faults = FAULTS_USUAL},
+
+    /* Requests of steps. */
+    {.name = "calm_fetch", .functions = ONE_FUNCTION(2, 0, &fetch_calm), .requests = 150, .events_per_request = 2, .calls_per_run = 4},
+    {.name = "fetch_1", .functions = ONE_FUNCTION(1, 0, &fetch), .requests = 100, .events_per_request = 3, .faults = FAULTS_USUAL},
+    {.name = "fetch_2", .functions = ONE_FUNCTION(2, 0, &fetch), .requests = 120, .events_per_request = 3, .faults = FAULTS_USUAL},
+    {.name = "fetch_checkpoints",
+     .functions = ONE_FUNCTION(2, 2, &fetch),
+     .requests = 100,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
+    {.name = "fetch_failures",
+     .functions = {{.slug = "fn", .event = "demo/go", .retries = 2, .version = 2, .script = &fetch_caught, .expected = EXPECT_ANY},
+                   {.slug = "once", .event = "demo/*", .retries = 0, .version = 1, .script = &fetch_fails, .expected = EXPECT_FAILED},
+                   {.slug = "once-failure", .failure_of = "once", .retries = 20, .version = 2, .script = &one}},
+     .requests = 100,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
+    {.name = "parallel_fetches_1",
+     .functions = ONE_FUNCTION(1, 0, &parallel_fetches),
+     .requests = 70,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
+    {.name = "parallel_fetches_2",
+     .functions = ONE_FUNCTION(2, 0, &parallel_fetches),
+     .requests = 80,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL,
+     .retry_interval_ms = 1000},
+    {.name = "race_fetches",
+     .functions = ONE_FUNCTION(2, 0, &race_fetches),
+     .requests = 80,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL},
+    {.name = "cancels_fetches",
+     .functions = ONE_FUNCTION(2, 0, &parallel_fetches),
+     .requests = 70,
+     .events_per_request = 3,
+     .faults = FAULTS_USUAL | FAULT_CANCEL | FAULT_GARBAGE},
+    {.name = "very_many_fetches",
+     .functions = ONE_FUNCTION(2, 0, &very_many_fetches),
+     .requests = 5,
+     .events_per_request = 1,
+     .faults = FAULTS_USUAL | FAULT_CANCEL,
+     .crash_factor = 10},
 
     /* People. */
     {.name = "cancels",

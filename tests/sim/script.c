@@ -27,6 +27,11 @@ static void id_of(const struct script_node *node, int index, char id[SCRIPT_ID_M
         snprintf(id, SCRIPT_ID_MAX, "%s", node->id);
 }
 
+static bool is_fetch(const struct script_node *node, int index)
+{
+    return node->kind == SCRIPT_FETCH || (node->fetch_every > 0 && index % node->fetch_every == 0);
+}
+
 static enum script_outcome step_walk(struct walk *walk, const struct script_node *node, int index, bool is_race)
 {
     char id[SCRIPT_ID_MAX];
@@ -37,6 +42,7 @@ static enum script_outcome step_walk(struct walk *walk, const struct script_node
             memcpy(walk->hit->id, id, sizeof(id));
             walk->hit->node = node;
             walk->hit->is_race = is_race;
+            walk->hit->is_fetch = is_fetch(node, index);
         }
         return SCRIPT_RETURNS;
     }
@@ -51,6 +57,7 @@ static enum script_outcome step_walk(struct walk *walk, const struct script_node
         memcpy(found->id, id, sizeof(id));
         found->node = node;
         found->is_race = is_race;
+        found->is_fetch = is_fetch(node, index);
     }
     return SCRIPT_BLOCKED;
 }
@@ -89,6 +96,7 @@ static enum script_outcome branch_walk(struct walk *walk, const struct script_br
         switch (node->kind) {
         case SCRIPT_STEP:
         case SCRIPT_NAP:
+        case SCRIPT_FETCH:
             outcome = step_walk(walk, node, 0, is_race);
             break;
         case SCRIPT_PARALLEL:

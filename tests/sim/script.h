@@ -13,6 +13,7 @@
 enum script_kind {
     SCRIPT_STEP,     /* step.run */
     SCRIPT_NAP,      /* step.sleep */
+    SCRIPT_FETCH,    /* step.fetch: the gateway makes a request */
     SCRIPT_PARALLEL, /* Promise.all over branches */
     SCRIPT_FIRST,    /* Promise.race over branches */
     SCRIPT_MANY,     /* Promise.all over `count` steps */
@@ -24,10 +25,11 @@ struct script_branch;
 struct script_node {
     enum script_kind kind;
     bool is_race;   /* FIRST: its steps are in race mode (reference/02 §8.4) */
-    bool is_caught; /* STEP: the function goes on when the step has failed */
-    bool is_final;  /* STEP: what it throws is not to be retried */
+    bool is_caught; /* STEP, FETCH: the function goes on when the step has failed */
+    bool is_final;  /* STEP, FETCH: what it throws is not to be retried */
     int throws;     /* so many executions throw; -1: all of them */
     int count;
+    int fetch_every; /* MANY: each so many-th is a FETCH; 0: none */
     const char *id;
     const char *text; /* NAP: the duration */
     const struct script_branch *branches;
@@ -82,6 +84,22 @@ struct script {
     {                                                                                                                                      \
         .kind = SCRIPT_NAP, .id = name, .text = duration                                                                                   \
     }
+#define FETCH(name)                                                                                                                        \
+    {                                                                                                                                      \
+        .kind = SCRIPT_FETCH, .id = name                                                                                                   \
+    }
+#define FETCH_FAILS(name, times)                                                                                                           \
+    {                                                                                                                                      \
+        .kind = SCRIPT_FETCH, .id = name, .throws = times                                                                                  \
+    }
+#define FETCH_CAUGHT(name)                                                                                                                 \
+    {                                                                                                                                      \
+        .kind = SCRIPT_FETCH, .id = name, .throws = -1, .is_caught = true                                                                  \
+    }
+#define FETCH_REFUSED(name)                                                                                                                \
+    {                                                                                                                                      \
+        .kind = SCRIPT_FETCH, .id = name, .throws = -1, .is_final = true, .is_caught = true                                                \
+    }
 #define BODY_THROWS(name, times)                                                                                                           \
     {                                                                                                                                      \
         .kind = SCRIPT_THROW, .id = name, .throws = times                                                                                  \
@@ -105,6 +123,11 @@ struct script {
         .kind = SCRIPT_MANY, .id = name, .count = times                                                                                    \
     }
 
+#define MANY_FETCHES(name, times, every)                                                                                                   \
+    {                                                                                                                                      \
+        .kind = SCRIPT_MANY, .id = name, .count = times, .fetch_every = every                                                              \
+    }
+
 #define SCRIPT_ID_MAX 24
 #define SCRIPT_FOUND_MAX 1024
 
@@ -112,6 +135,7 @@ struct script_found {
     char id[SCRIPT_ID_MAX];
     const struct script_node *node;
     bool is_race;
+    bool is_fetch;
 };
 
 enum script_memo { SCRIPT_NO_MEMO, SCRIPT_DATA, SCRIPT_ERROR };

@@ -294,7 +294,8 @@ static struct sg_message *answer_garbage(struct world *world, struct exec *exec)
         op_add(message, SG_OP_WAIT_FOR_EVENT, "wait", false)->opts = SG_STR("{\"if\":\"event.data.x ==\"}");
         break;
     case 5:
-        op_add(message, SG_OP_AI_GATEWAY, "unheard-of", false);
+        op_add(message, SG_OP_AI_GATEWAY, "unheard-of", false)->opts =
+            world_chance(world, 5000) ? SG_STR("{\"url\":\"http://x/\"}") : SG_STR("{}");
         break;
     case 6:
         op_add(message, SG_OP_STEP_RUN, "stray", false);
@@ -495,6 +496,12 @@ static void exec_target(struct world *world, struct exec *exec)
 
 static void plans_add(struct world *world, const struct exec *exec, struct sg_message *message, const struct script_found *found)
 {
+    if (found->is_fetch) {
+        op_add(message, SG_OP_GATEWAY, found->id, found->is_race)->opts =
+            found->is_race ? SG_STR("{\"headers\":{\"k\":\"s3cret\"},\"parallelMode\":\"race\",\"url\":\"http://x/\"}")
+                           : SG_STR("{\"headers\":{\"k\":\"s3cret\"},\"url\":\"http://x/\"}");
+        return;
+    }
     if (found->node->kind != SCRIPT_NAP) {
         op_add(message, SG_OP_STEP_PLANNED, found->id, found->is_race);
         return;
@@ -585,7 +592,8 @@ static void exec_discover(struct world *world, struct exec *exec)
     int version = exec->function->spec->version;
     if (version == 0)
         keep_new(exec, &result);
-    bool is_single = result.found_count == 1 && result.found[0].node->kind != SCRIPT_NAP && !result.found[0].is_race;
+    bool is_single =
+        result.found_count == 1 && result.found[0].node->kind != SCRIPT_NAP && !result.found[0].is_fetch && !result.found[0].is_race;
     bool is_out_of_time = exec->own_count > 0 && (exec->own_count == OWN_MAX || world_chance(world, 300));
     if (is_single && (version == 0 || !exec->call->is_plan_forced) && !is_out_of_time) {
         exec_inline(world, exec, &result.found[0]);

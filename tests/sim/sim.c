@@ -96,6 +96,7 @@ static void totals_add(struct world_totals *sum, const struct world_totals *more
     sum->executions += more->executions;
     sum->calls += more->calls;
     sum->checkpoints += more->checkpoints;
+    sum->fetches += more->fetches;
     sum->commits += more->commits;
     sum->actions += more->actions;
 }
@@ -170,9 +171,9 @@ static void totals_print(const struct world_totals *totals, int64_t broken)
     printf("%lld seeds, %lld messages (%lld a seed), %lld faults (%.1f a seed), %lld of them crashes\n", (long long)totals->seeds,
            (long long)totals->messages, (long long)(totals->messages / seeds), (long long)totals->faults,
            (double)totals->faults / (double)seeds, (long long)totals->crashes);
-    printf("%lld runs, %lld steps executed, %lld calls, %lld checkpoints, %lld commits, %lld actions\n", (long long)totals->runs,
-           (long long)totals->executions, (long long)totals->calls, (long long)totals->checkpoints, (long long)totals->commits,
-           (long long)totals->actions);
+    printf("%lld runs, %lld steps executed, %lld calls, %lld checkpoints, %lld requests, %lld commits, %lld actions\n",
+           (long long)totals->runs, (long long)totals->executions, (long long)totals->calls, (long long)totals->checkpoints,
+           (long long)totals->fetches, (long long)totals->commits, (long long)totals->actions);
     printf("%lld passed, %lld failed\n", (long long)(totals->seeds - broken > 0 ? totals->seeds - broken : 0), (long long)broken);
 }
 

@@ -345,7 +345,7 @@ static void rest_judge(struct judge *judge)
                          sg_kind_info(live[index])->table);
     struct sg_engine_stats stats;
     sg_engine_stats(world->engine, &stats);
-    if (stats.runs != 0 || stats.jobs != 0 || stats.calls != 0 || stats.cursors != 0 || stats.hydrated != 0)
+    if (stats.runs != 0 || stats.jobs != 0 || stats.calls != 0 || stats.cursors != 0 || stats.fetches != 0 || stats.hydrated != 0)
         oracle_break(&world->oracle, "the engine is left with %lld runs, %lld jobs, %lld calls, %lld cursors, %lld hydrated",
                      (long long)stats.runs, (long long)stats.jobs, (long long)stats.calls, (long long)stats.cursors,
                      (long long)stats.hydrated);

@@ -137,6 +137,11 @@ static void message_say(struct world *world, const struct sg_message *message)
         sg_ulid_format(message->as.checkpoint.run_id, id);
         world_say(world, "checkpoint of run %s job %lld generation %d, %zu steps", id, (long long)message->as.checkpoint.job_id,
                   message->as.checkpoint.generation, message->as.checkpoint.op_count);
+    } else if (message->kind == SG_MESSAGE_FETCHED) {
+        sg_ulid_format(message->as.fetched.run_id, id);
+        world_say(world, "outcome of the request of %.*s run %s job %lld generation %d: %s", SG_FMT(message->as.fetched.step_id), id,
+                  (long long)message->as.fetched.job_id, message->as.fetched.generation,
+                  message->as.fetched.data.len > 0 ? "fine" : "failed");
     } else {
         world_say(world, "message kind %d", message->kind);
     }
@@ -217,6 +222,13 @@ static void let_out(struct world *world, struct sg_batch *batch)
             deadline_judge(world, effect->call);
             sdk_call(world, effect->call);
             effect->call = NULL;
+            break;
+        case SG_EFFECT_FETCH:
+            sg_ulid_format(effect->fetch->run_id, id);
+            world_say(world, "request of step %.*s run %s job %lld generation %d", SG_FMT(effect->fetch->step_id), id,
+                      (long long)effect->fetch->job_id, effect->fetch->generation);
+            fetches_take(world, effect->fetch);
+            effect->fetch = NULL;
             break;
         case SG_EFFECT_LOAD_RUN:
         case SG_EFFECT_LOAD_EVENT:
@@ -318,6 +330,7 @@ static void crash(struct world *world, struct sg_buf *expected)
     while (world->inbox_count > 0)
         sg_message_free(world->inbox[--world->inbox_count].message);
     world->load_count = 0;
+    fetches_drop_all(world);
     if (world_fault(world, FAULT_DAMAGE))
         store_damage(world);
     engine_start(world, expected);
@@ -374,11 +387,11 @@ static void commit(struct world *world)
 
 /* ---- the scheduler ---- */
 
-enum action { ACT_DELIVER, ACT_ADVANCE, ACT_SEAL, ACT_COMMIT, ACT_LOAD, ACT_SDK, ACT_SEND, ACT_COUNT };
+enum action { ACT_DELIVER, ACT_ADVANCE, ACT_SEAL, ACT_COMMIT, ACT_LOAD, ACT_SDK, ACT_SEND, ACT_FETCH, ACT_COUNT };
 
 static int action_weight(const struct world *world, enum action action)
 {
-    static const int weights[ACT_COUNT] = {60, 40, 12, 40, 40, 60, 4};
+    static const int weights[ACT_COUNT] = {60, 40, 12, 40, 40, 60, 4, 20};
     /* Each seed likes some things better than others. */
     return weights[action] * (1 + (int)((world->seed * 2654435761u >> (action * 3)) % 5));
 }
@@ -402,6 +415,8 @@ static bool action_is_possible(struct world *world, enum action action)
         return world->exec_count > 0;
     case ACT_SEND:
         return world->requests_left > 0 && world->inbox_count < WORLD_PENDING_MAX / 2;
+    case ACT_FETCH:
+        return world->fetch_count > 0;
     case ACT_COUNT:
         break;
     }
@@ -440,6 +455,8 @@ static bool action_do(struct world *world, enum action action)
     case ACT_SEND:
         people_send(world);
         return true;
+    case ACT_FETCH:
+        return fetches_act(world);
     case ACT_COUNT:
         break;
     }
@@ -462,7 +479,8 @@ static bool idle(struct world *world)
             world->now_ms = due_at_ms;
         return true;
     }
-    if (sdk_time_out(world)) {
+    bool has_requests = fetches_time_out(world);
+    if (sdk_time_out(world) || has_requests) {
         world->now_ms += 2 * HOUR_MS;
         return true;
     }
@@ -601,6 +619,7 @@ void world_live(struct world *world, const struct scenario *scenario, uint64_t s
 void world_end(struct world *world)
 {
     sdk_free_all(world);
+    fetches_free_all(world);
     sg_batch_free(world->open);
     while (world->sealed_count > 0)
         sealed_drop(world);

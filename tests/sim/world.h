@@ -22,6 +22,7 @@ struct world_totals {
     int64_t executions; /* of steps */
     int64_t calls;
     int64_t checkpoints;
+    int64_t fetches; /* requests of steps */
     int64_t commits;
     int64_t actions;
 };
@@ -93,6 +94,12 @@ struct world_request {
     int tries;
 };
 
+/* A request of a step that has gone out. */
+struct world_fetch {
+    struct sg_fetch *fetch;
+    bool is_hanging;
+};
+
 /* A message on its way to the engine. */
 struct pending {
     struct sg_message *message;
@@ -139,6 +146,9 @@ struct world {
     struct sg_effect *loads;
     int load_count;
     int load_capacity;
+    struct world_fetch *fetches;
+    int fetch_count;
+    int fetch_capacity;
     struct exec *execs; /* alive in an SDK, or hanging */
     int exec_count;
     struct client *clients; /* who wait for a reply */
@@ -198,6 +208,16 @@ void sdk_checkpoint_replied(struct world *world, struct exec *exec, const struct
 /* The connection broke before the reply. */
 void sdk_checkpoint_lost(struct world *world, struct exec *exec);
 void sdk_free_all(struct world *world);
+
+/* fetches.c: requests that the gateway makes for steps. */
+void fetches_take(struct world *world, struct sg_fetch *fetch);
+/* One of them ends; false if all hang. */
+bool fetches_act(struct world *world);
+/* Two hours have passed: all of them end. False if there are none. */
+bool fetches_time_out(struct world *world);
+/* The process that made them is gone. */
+void fetches_drop_all(struct world *world);
+void fetches_free_all(struct world *world);
 
 /* verdict.c: what can only be judged when everything has come to rest. */
 void verdict(struct world *world);

@@ -17,7 +17,7 @@ static struct sg_inbox *inbox_of(int64_t messages_max, int64_t bytes_max)
 static const char *take(struct sg_inbox *inbox, int messages_max)
 {
     static char kinds[64];
-    static const char letters[SG_MESSAGE_KIND_COUNT] = "ERSACXMLV?SF";
+    static const char letters[SG_MESSAGE_KIND_COUNT] = "ERSACXMLV";
     size_t count = 0;
     struct sg_message *message = sg_inbox_take(inbox, messages_max);
     while (message != NULL) {

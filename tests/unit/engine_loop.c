@@ -394,13 +394,13 @@ Test(engine_loop, an_op_that_is_not_supported_fails_the_run_with_its_name)
 {
     struct fixture *f = fixture_with_run("10:00:00");
 
-    report(f, "[{'op':'SyncRunComplete','id':'a'}]");
+    report(f, "[{'op':'DeferAdd','id':'a'}]");
 
     ASSERT_TEXT(run_status(f), "Failed");
     cr_assert(
         sg_str_eq(sg_str_from(run_error(f)),
-                  SG_STR("{\"error\":\"This version of stepgate does not support the step kind SyncRunComplete.\",\"message\":\"This version of "
-                         "stepgate does not support the step kind SyncRunComplete.\",\"name\":\"NotSupportedError\"}")),
+                  SG_STR("{\"error\":\"This version of stepgate does not support the step kind DeferAdd.\",\"message\":\"This version of "
+                         "stepgate does not support the step kind DeferAdd.\",\"name\":\"NotSupportedError\"}")),
         "%s", run_error(f));
     fixture_free(f);
 }

@@ -24,8 +24,7 @@ static enum sg_status no_memory(struct sg_error *error)
     return sg_error_set(error, SG_NO_MEMORY, "out of memory while reading a request");
 }
 
-/* RFC 9110: what a method or a header's name is made of. */
-static bool is_token(struct sg_str text)
+bool sg_fetch_is_token(struct sg_str text)
 {
     for (size_t i = 0; i < text.len; i++) {
         char byte = text.ptr[i];
@@ -75,7 +74,7 @@ static enum sg_status header_add(struct sg_fetch_request *request, struct sg_str
                                  struct sg_error *error)
 {
     value = sg_str_trim(value);
-    if (!is_token(name))
+    if (!sg_fetch_is_token(name))
         return sg_error_set(error, SG_INVALID_ARGUMENT,
                             "the name of a header is empty or holds a character that no header's name may hold");
     if (!is_field_value(value))
@@ -186,7 +185,7 @@ bool sg_fetch_is_same_origin(struct sg_str a, struct sg_str b)
            sg_str_eq_nocase(left.host, right.host) && sg_str_eq(port_of(&left), port_of(&right));
 }
 
-/* `url` with the parameter key=<secret>, in front of a fragment. */
+/* `url` with the parameter key=<secret>; a fragment, which is never sent, goes. */
 static struct sg_str with_key(struct sg_str url, struct sg_str secret, struct sg_arena *arena)
 {
     struct sg_buf out;
@@ -277,7 +276,7 @@ static enum sg_status method_read(struct sg_fetch_request *request, struct sg_st
     request->method = sg_arena_copy(arena, method.len > 0 ? method : SG_STR("POST")); /* what the reference assumes; SDKs always say it */
     if (request->method.ptr == NULL)
         return no_memory(error);
-    if (!is_token(request->method) || is_one_of(request->method, forbidden, SG_ARRAY_LEN(forbidden)))
+    if (!sg_fetch_is_token(request->method) || is_one_of(request->method, forbidden, SG_ARRAY_LEN(forbidden)))
         return sg_error_set(error, SG_INVALID_ARGUMENT, "its `method` is none that may be used");
     return SG_OK;
 }

@@ -30,6 +30,8 @@ struct sg_fetch_request {
 enum sg_status sg_fetch_request_read(enum sg_opcode code, struct sg_str opts, struct sg_arena *arena, struct sg_fetch_request *request,
                                      struct sg_error *error);
 
+/* Whether HTTP lets a method or a header's name be so. */
+bool sg_fetch_is_token(struct sg_str text);
 /* The host and port of a URL, for people: without path, query and user. "this URL" if it is none. */
 struct sg_str sg_fetch_place(struct sg_str url, struct sg_arena *arena);
 /* Whether two URLs have the same scheme, host and port. */

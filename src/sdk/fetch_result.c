@@ -38,7 +38,7 @@ static bool is_passed_on(struct sg_str name)
     for (size_t i = 0; i < SG_ARRAY_LEN(names); i++)
         if (sg_str_eq_nocase(name, sg_str_from(names[i])))
             return false;
-    return name.len > 0;
+    return sg_fetch_is_token(name); /* others are no headers, and might be equal as JSON */
 }
 
 /* "content-TYPE" to "Content-Type". */

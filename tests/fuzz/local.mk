@@ -52,9 +52,9 @@ tests_fuzz_fuzz_cel_interpolate_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_cel_interpolate_LDADD = $(cel_room_libs) $(DEP_LIBS)
 
 if ENABLE_FUZZ
-FUZZERS += tests/fuzz/fuzz_answer tests/fuzz/fuzz_ops tests/fuzz/fuzz_registration tests/fuzz/fuzz_envelope
+FUZZERS += tests/fuzz/fuzz_answer tests/fuzz/fuzz_ops tests/fuzz/fuzz_registration tests/fuzz/fuzz_envelope tests/fuzz/fuzz_fetch
 endif
-EXTRA_PROGRAMS += tests/fuzz/fuzz_answer tests/fuzz/fuzz_ops tests/fuzz/fuzz_registration tests/fuzz/fuzz_envelope
+EXTRA_PROGRAMS += tests/fuzz/fuzz_answer tests/fuzz/fuzz_ops tests/fuzz/fuzz_registration tests/fuzz/fuzz_envelope tests/fuzz/fuzz_fetch
 
 tests_fuzz_fuzz_answer_SOURCES = tests/fuzz/fuzz_answer.c
 tests_fuzz_fuzz_answer_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
@@ -71,3 +71,7 @@ tests_fuzz_fuzz_registration_LDADD = $(ROOM_LIBS) $(DEP_LIBS)
 tests_fuzz_fuzz_envelope_SOURCES = tests/fuzz/fuzz_envelope.c
 tests_fuzz_fuzz_envelope_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_envelope_LDADD = $(ROOM_LIBS) $(DEP_LIBS)
+
+tests_fuzz_fuzz_fetch_SOURCES = tests/fuzz/fuzz_fetch.c
+tests_fuzz_fuzz_fetch_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_fetch_LDADD = $(ROOM_LIBS) $(DEP_LIBS)

@@ -6,6 +6,8 @@ tests_unit_sdk_test_SOURCES = \
 	tests/unit/sdk_app.c tests/unit/sdk_app.h \
 	tests/unit/sdk_body.c \
 	tests/unit/sdk_caller.c \
+	tests/unit/sdk_fetch.c \
+	tests/unit/sdk_fetcher.c \
 	tests/unit/sdk_fixture.c tests/unit/sdk_fixture.h \
 	tests/unit/sdk_judge.c \
 	tests/unit/sdk_memory.c \

@@ -1,7 +1,8 @@
 // The conformance applications of reference/09 §5 in workerd, with the number of calls and checkpoints of its table.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { sha1, word } from "./lib/util.mjs";
+import { Outside } from "./lib/outside.mjs";
+import { sha1, until, word } from "./lib/util.mjs";
 import { World } from "./lib/world.mjs";
 
 const SDKS = [
@@ -17,6 +18,9 @@ const COUNTS = {
   "1b report, 2nd step fails once": ["5 / 0", "2 / 3", "3 / 2", "5 / 0"],
   "2 tenant sync, 3 pages": ["7 / 0", "2 / 5", "2 / 5", "7 / 0"],
   "3 clean-up, 3 batches": ["6 / 0", "3 / 3", "3 / 3", "6 / 0"],
+  "6a AI, all fine": ["4 / 0", "3 / 1", "3 / 1", "4 / 0"],
+  "6b AI, last step fails once": ["5 / 0", "4 / 1", "5 / 0", "5 / 0"],
+  "6c AI, last step non-retriable": ["4 / 0", "4 / 0", "4 / 0", "4 / 0"],
 };
 
 for (const [column, { sdk, ...options }] of SDKS.entries()) {
@@ -74,6 +78,33 @@ function suite({ column, major, checkpointing, name }) {
     assert.deepEqual([0, 1, 2].map((batch) => played.times(`delete-batch/${batch}`)), [1, 1, 1]);
     const sleeps = ops(played.calls).filter((op) => op.op === "Sleep").map((op) => op.id);
     assert.deepEqual(sleeps, [sha1("pause"), sha1("pause:1")]);
+  });
+
+  // The gateway asks the model and the customer register; the Worker is told what they said.
+  test("6 AI triage", async (t) => {
+    const outside = await new Outside().start();
+    t.after(() => outside.stop());
+    const models = `${outside.origin}/v1/`;
+    const crm = `${outside.origin}/crm`;
+    const ticket = () => ({ ticketId: word(), customerId: "c1", text: "hi", models, crm });
+
+    const fine = await play("6a AI, all fine", "ticket/created", ticket());
+    assert.deepEqual([fine.run.status, fine.run.output.queue], ["Completed", "gold-billing"]);
+    const [classify, lookUp] = ops(fine.calls);
+    assert.deepEqual([classify.op, classify.id, classify.opts.auth_key], ["AIGateway", sha1("classify"), "sk-x"]);
+    assert.deepEqual([lookUp.op, lookUp.id, lookUp.opts.headers], ["Gateway", sha1("step.fetch: 127.0.0.1"), { "x-api": "1" }]);
+    const { steps } = fine.calls.at(-1).body;
+    assert.deepEqual(steps[sha1("classify")].data.choices[0].message, { role: "assistant", content: "billing" });
+    const { headers, ...customer } = steps[sha1("step.fetch: 127.0.0.1")].data;
+    assert.deepEqual(customer, { url: `${crm}/customers/c1`, status_code: 200, body: '{"plan":"gold"}' });
+    assert.equal(headers["Content-Type"], "application/json");
+
+    const again = await play("6b AI, last step fails once", "ticket/created", { ...ticket(), failOnce: true });
+    assert.deepEqual([again.run.status, again.run.output.queue, again.times("route")], ["Completed", "gold-billing", 2]);
+
+    const failed = await play("6c AI, last step non-retriable", "ticket/created", { ...ticket(), alwaysFail: true });
+    assert.deepEqual([failed.run.status, failed.times("route")], ["Failed", 1]);
+    await until(() => failed.times("page-human: no such queue") === 1, "the failure function has run");
   });
 
   test("what the Worker registers", () => {

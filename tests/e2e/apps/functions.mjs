@@ -23,7 +23,7 @@ export const values = {
 };
 
 export function makeFunctions(tools) {
-  const { major, client, NonRetriableError, RetryAfterError } = tools;
+  const { major, client, NonRetriableError, RetryAfterError, stepFetch } = tools;
   const on = (event, options, handler) =>
     major === 3 ? client.createFunction(options, { event }, handler) : client.createFunction({ ...options, triggers: [{ event }] }, handler);
 
@@ -44,6 +44,25 @@ export function makeFunctions(tools) {
         return { sentTo: event.data.email };
       });
       return { reportId: event.data.reportId, sum: report.sum };
+    }),
+
+    // Requests that the gateway makes: `place` answers them, at `dead` nobody does (reference/02 §10).
+    on("e2e/offload", { id: "offload", retries: 1 }, async ({ event, step }) => {
+      const { place, dead } = event.data;
+      const fetchInStep = step.fetch ?? stepFetch;
+      const told = (promise) =>
+        promise.then(
+          async (response) => ({ status: response.status, type: response.headers.get("content-type"), body: await response.text() }),
+          ({ name, message }) => ({ name, message }),
+        );
+      const empty = await told(fetchInStep(`${place}/empty`, { method: "DELETE" }));
+      const missing = await told(fetchInStep(`${place}/missing`));
+      const form = await told(fetchInStep(`${place}/form`, { method: "POST", body: "a=1&b=\u00fc" }));
+      const refused = await told(fetchInStep(`${dead}/`));
+      const inferred = await step.ai
+        .infer("ask", { model: step.ai.models.openai({ model: "m", apiKey: "sk-e2e-s3cret", baseUrl: `${place}/v1/` }), body: { messages: [] } })
+        .then(({ choices }) => choices[0].message.content, ({ name, message }) => ({ name, message }));
+      return { empty, missing, form, refused, inferred };
     }),
 
     on("e2e/attempts", { id: "attempts", retries: 3 }, async ({ event, step, attempt: outer }) => {

@@ -416,6 +416,37 @@ Test(engine_fetch, a_checkpoint_refuses_it)
     fixture_free(f);
 }
 
+Test(engine_fetch, a_durable_endpoint_that_reports_it_is_called_when_the_result_is_there)
+{
+    struct fixture *f = fixture_create("10:00:00");
+
+    struct client *client = endpoint_begins(f, "r1", "[{'op':'StepRun','id':'a','data':1}," GATEWAY("b") "]");
+    ASSERT_INT(client->reply.status, SG_OK);
+    ASSERT_TEXT(fetches(f), "b");
+    ASSERT_INT(f->call_count, 0);
+    endpoint_reports(f, "r1", "[" GATEWAY("b") "]"); /* the SDK did not hear the reply */
+    ASSERT_TEXT(fetches(f), "b");
+    fetched(f, 0, "2");
+
+    ASSERT_TEXT(calls(f), "step@2");
+    assert_no_secret(f);
+    fixture_free(f);
+}
+
+Test(engine_fetch, a_durable_endpoint_is_called_when_a_crash_has_cut_the_request_off)
+{
+    struct fixture *f = fixture_create("10:00:00");
+
+    endpoint_begins(f, "r1", "[" GATEWAY("b") "]");
+    crash(f);
+    ASSERT_TEXT(calls(f), "step@0");
+    report(f, "[" GATEWAY("b") "]");
+    fetched(f, 1, "2");
+
+    ASSERT_TEXT(calls(f), "step@0 step@1");
+    fixture_free(f);
+}
+
 Test(engine_fetch, a_parked_run_gets_its_result)
 {
     struct fixture *f = fixture_create_with("10:00:00", &(struct sg_engine_options){.is_fully_parked = true});

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "sdk/fetch_transfer.h"
 #include "sdk/fetcher.h"
 #include "sdk_app.h"
 
@@ -340,6 +341,42 @@ Test(sdk_fetcher, private_addresses_are_refused_for_good_without_a_connection)
     sg_fetcher_stats(fetcher, &stats);
     cr_assert(eq(i64, stats.refusals, (int64_t)SG_ARRAY_LEN(urls)));
     app_stop(&app);
+}
+
+/* One hop, waited for. */
+static CURLcode hop(struct sg_fetch_transfer *transfer)
+{
+    return curl_easy_perform(transfer->easy);
+}
+
+Test(sdk_fetcher, a_redirect_to_a_private_address_is_refused)
+{
+    start_redirecting(redirect_to_other);
+    struct sg_fetch_maker maker = {
+        .allows_private = true, .timeout_ms = WAIT_MS, .connect_timeout_ms = WAIT_MS, .response_bytes_max = 1000};
+    char opts[128];
+    snprintf(opts, sizeof(opts), "{\"method\":\"GET\",\"url\":\"http://127.0.0.1:%d/\"}", app.port);
+    struct sg_fetch *fetch = calloc(1, sizeof(*fetch) + strlen(opts));
+    fetch->magic = SG_FETCH_MAGIC;
+    fetch->code = SG_OP_GATEWAY;
+    fetch->step_id = SG_STR("a");
+    fetch->opts = (struct sg_str){memcpy(fetch + 1, opts, strlen(opts)), strlen(opts)};
+    struct sg_message *message;
+    struct sg_fetch_transfer *transfer = sg_fetch_transfer_begin(&maker, fetch, &message);
+    cr_assert(transfer != NULL);
+    cr_assert(eq(int, hop(transfer), CURLE_OK));
+    maker.allows_private = false; /* as if the first one had been public */
+    cr_assert(sg_fetch_transfer_redirect(transfer));
+    CURLcode code = hop(transfer);
+    cr_assert(ne(int, code, CURLE_OK));
+    message = sg_fetch_transfer_outcome(transfer, code);
+    assert_contains(message->as.fetched.error, "127.0.0.1 is a loopback address");
+    cr_assert(message->as.fetched.is_final);
+    cr_assert(eq(int, other.connections, 0));
+    sg_message_free(message);
+    sg_fetch_transfer_free(transfer);
+    app_stop(&app);
+    app_stop(&other);
 }
 
 /* ---- trouble ---- */

@@ -26,7 +26,7 @@
  *     stepgate_db_write_failures_total             commits that the store refused, each tried again
  *     stepgate_db_size_bytes, _wal_bytes           on disk
  *     stepgate_memory_bytes{room}                  as far as it is known
- *     stepgate_runs_live, _hydrated, _cursors, _apps, _functions, _stray_records_total, _damaged_runs_total, _trimmed_*
+ *     stepgate_runs_live, _hydrated, _cursors, _cancellations, _apps, _functions, _stray_records_total, _damaged_runs_total, _trimmed_*
  *     stepgate_build_info{version,schema}  always 1
  *     process_*                                    the standard set
  *
@@ -309,6 +309,7 @@ static void queues(struct sg_buf *out, const struct sg_metrics_now *now)
     sg_prom_gauge(out, "stepgate_fetches_waiting", "Requests of steps held back by the limit of connections.", now->fetcher.waiting);
     sg_prom_gauge(out, "stepgate_reads_waiting", "Reads that wait for a thread.", now->reads_waiting);
     sg_prom_gauge(out, "stepgate_cursors", "Works done in slices that are not finished.", now->engine.cursors);
+    sg_prom_gauge(out, "stepgate_cancellations", "Bulk cancellations that are under way.", now->engine.cancellations);
 }
 
 static void state(struct sg_buf *out, const struct sg_metrics_now *now)

@@ -22,6 +22,8 @@ static void queue_rows(const struct sg_node_options *options, const struct sg_me
     sg_status_row(out, "queue.due", now->due, 0, "of these, due and not started");
     sg_status_row(out, "queue.due_lag_ms", now->lag_ms, 0, "how late the oldest of these is");
     sg_status_row(out, "queue.cursors", now->engine.cursors, 0, "works done in slices that are not finished");
+    sg_status_row(out, "queue.cancellations", now->engine.cancellations, SG_LIMIT_CANCELLATIONS,
+                  "bulk cancellations under way; the limit is for those that are remembered");
     sg_status_row(out, "inbox.messages", now->inbox_waiting, messages_max, "clients' messages not taken yet; at the limit clients get 429");
     sg_status_row(out, "inbox.bytes", now->inbox_bytes, bytes_max, "their bytes; at the limit clients get 429");
     sg_status_row(out, "calls.in_flight", now->engine.calls, 0, "calls whose answer the engine waits for");

@@ -22,8 +22,8 @@
 #include "server/respond.h"
 #include "server/run_json.h"
 
-/* `body` is the stored object; the members stand in canonical order. */
-static void append_event(struct sg_buf *out, struct sg_id internal_id, int64_t received_at_ms, struct sg_str body)
+/* `body` is the stored object; `reason` is why the run that it is about was cancelled, or empty. The members stand in canonical order. */
+static void append_event(struct sg_buf *out, struct sg_id internal_id, int64_t received_at_ms, struct sg_str body, struct sg_str reason)
 {
     struct sg_str meta = sg_json_get(body, SG_STR("meta"));
     struct sg_str user = sg_json_get(body, SG_STR("user"));
@@ -42,6 +42,10 @@ static void append_event(struct sg_buf *out, struct sg_id internal_id, int64_t r
     }
     sg_json_member_raw(out, "name", sg_json_get(body, SG_STR("name")));
     sg_buf_byte(out, ',');
+    if (reason.len > 0) {
+        sg_json_member_str(out, "reason", reason);
+        sg_buf_byte(out, ',');
+    }
     sg_json_member_time(out, "received_at", received_at_ms);
     sg_buf_append(out, SG_STR(",\"source\":\"\",\"source_id\":null,"));
     sg_json_member_raw(out, "ts", sg_json_get(body, SG_STR("ts")));
@@ -90,7 +94,7 @@ static enum sg_status visit_event(void *context, const struct sg_record *record)
         return SG_OK;
     if (listing->shown > 0)
         sg_buf_byte(listing->out, ',');
-    append_event(listing->out, listing->last, received_at_ms, values[SG_EVENT_BODY].bytes);
+    append_event(listing->out, listing->last, received_at_ms, values[SG_EVENT_BODY].bytes, SG_STR_NULL);
     listing->shown++;
     if (listing->shown < listing->limit)
         return SG_OK;
@@ -246,14 +250,35 @@ static enum sg_status get_event(struct sg_request *request, struct sg_store_read
     return status;
 }
 
+/*
+ * Why the run was cancelled that the event is about; empty if it was not. It stands beside the event and not in its data: what functions see has exactly the
+ * members that SDKs know (reference/02 §6.4).
+ */
+static enum sg_status get_reason(struct sg_request *request, struct sg_store_reader *reader, const struct sg_record *event,
+                                 struct sg_str *reason, struct sg_error *error)
+{
+    struct sg_record run;
+
+    *reason = SG_STR_NULL;
+    if (event->values[SG_EVENT_RUN_ID].is_null)
+        return SG_OK;
+    enum sg_status status = sg_store_get(reader, SG_KIND_RUN, &event->values[SG_EVENT_RUN_ID], &request->arena, &run, error);
+    if (status == SG_OK)
+        *reason = run.values[SG_RUN_REASON].bytes;
+    return status == SG_NOT_FOUND ? SG_OK : status;
+}
+
 static void read_event(struct sg_request *request, struct sg_store_reader *reader)
 {
     struct sg_record record;
     struct sg_error error = {.message = ""};
     struct sg_buf body;
+    struct sg_str reason = SG_STR_NULL;
 
     sg_buf_init(&body);
     enum sg_status status = get_event(request, reader, &record, &body, &error);
+    if (status == SG_OK)
+        status = get_reason(request, reader, &record, &reason, &error);
     if (status == SG_NOT_FOUND) {
         sg_respond_error(request, 404, NULL, "Event not found");
     } else if (status != SG_OK || body.is_failed) {
@@ -261,7 +286,7 @@ static void read_event(struct sg_request *request, struct sg_store_reader *reade
     } else {
         struct sg_buf *out = sg_respond_envelope_begin(request);
         append_event(out, sg_value_get_id(&record.values[SG_EVENT_INTERNAL_ID]), record.values[SG_EVENT_RECEIVED_AT].number,
-                     sg_buf_str(&body));
+                     sg_buf_str(&body), reason);
         sg_respond_envelope_end(request, 5000);
     }
     sg_buf_free(&body);

@@ -41,6 +41,11 @@ void sg_handle_run_jobs(struct sg_request *request);
 void sg_handle_events_list(struct sg_request *request);
 void sg_handle_event_get(struct sg_request *request);
 void sg_handle_event_runs(struct sg_request *request);
+/* cancellations.c */
+void sg_handle_cancellations_post(struct sg_request *request);
+void sg_handle_cancellations_list(struct sg_request *request);
+void sg_handle_cancellation_get(struct sg_request *request);
+void sg_handle_cancellation_delete(struct sg_request *request);
 /* admin_run.c */
 void sg_handle_admin_run(struct sg_request *request);
 void sg_handle_admin_why(struct sg_request *request);

@@ -34,20 +34,22 @@
 #define SG_LIMIT_ENDPOINT_NAME_BYTES 256                                /* ours: the name that a user may give it */
 #define SG_RUN_TOKEN_S 3600                                             /* reference/03 §4.4 */
 #define SG_STREAM_TOKEN_S (16 * 60)                                     /* reference/03 §4.4 */
-#define SG_LIMIT_HELD 12000 /* ours; --max-waiting-clients: who waits for outputs and streams; each costs a descriptor and some 4 KB of the kernel's */
-#define SG_OUTPUT_WAIT_MS (300LL * 1000)                                /* reference/03 §4.8 */
-#define SG_STREAM_OPEN_MS (15LL * 60 * 1000)                            /* reference/03 §5.6 */
-#define SG_STREAM_KEEP_ALIVE_MS (15LL * 1000)                           /* ours: proxies cut what is silent for 30 s to 100 s */
-#define SG_HELD_SEND_MS (60LL * 1000)                                   /* ours: an answer that the client does not take */
-#define SG_LIMIT_STREAM_BYTES (1024 * 1024) /* ours: what a stream keeps for those who come later; more than one tee may bring */
-#define SG_LIMIT_STREAMS_BYTES (64LL * 1024 * 1024)                     /* ours: all streams together; the one used longest ago goes */
-#define SG_STREAM_KEEP_MS (16LL * 60 * 1000)                            /* ours: after its last byte, as long as its tokens are good */
-#define SG_STREAM_GRACE_MS (2LL * 1000)                                 /* ours: an SDK sends its last frames beside its answer */
-#define SG_LIMIT_TEE_BYTES 1024000                                      /* reference/03 §5.5 */
-#define SG_LIMIT_CHANNEL_BYTES 256                                      /* ours */
-#define SG_TEE_SILENCE_S 600                                            /* ours: a step may think for long between two words */
-#define SG_LIMIT_EVENT_KEY_BYTES 512                                    /* ours */
-#define SG_LIMIT_QUERY_VALUE_BYTES 1024                                 /* ours: one parameter of a query */
+#define SG_LIMIT_HELD                                                                                                                      \
+    12000 /* ours; --max-waiting-clients: who waits for outputs and streams; each costs a descriptor and some 4 KB of the kernel's */
+#define SG_OUTPUT_WAIT_MS (300LL * 1000)            /* reference/03 §4.8 */
+#define SG_STREAM_OPEN_MS (15LL * 60 * 1000)        /* reference/03 §5.6 */
+#define SG_STREAM_KEEP_ALIVE_MS (15LL * 1000)       /* ours: proxies cut what is silent for 30 s to 100 s */
+#define SG_HELD_SEND_MS (60LL * 1000)               /* ours: an answer that the client does not take */
+#define SG_LIMIT_STREAM_BYTES (1024 * 1024)         /* ours: what a stream keeps for those who come later; more than one tee may bring */
+#define SG_LIMIT_STREAMS_BYTES (64LL * 1024 * 1024) /* ours: all streams together; the one used longest ago goes */
+#define SG_STREAM_KEEP_MS (16LL * 60 * 1000)        /* ours: after its last byte, as long as its tokens are good */
+#define SG_STREAM_GRACE_MS (2LL * 1000)             /* ours: an SDK sends its last frames beside its answer */
+#define SG_LIMIT_TEE_BYTES 1024000                  /* reference/03 §5.5 */
+#define SG_LIMIT_CHANNEL_BYTES 256                  /* ours */
+#define SG_TEE_SILENCE_S 600                        /* ours: a step may think for long between two words */
+#define SG_LIMIT_EVENT_KEY_BYTES 512                /* ours */
+#define SG_LIMIT_QUERY_VALUE_BYTES 1024             /* ours: one parameter of a query */
+#define SG_LIMIT_CANCELLATION_BYTES (1024 * 1024)   /* ours: an expression has 100,000 characters at most, in any spelling */
 
 #define SG_LIMIT_EVENT_SESSIONS 5            /* reference/03 §1.1.4 */
 #define SG_LIMIT_EVENT_SESSION_KEY_BYTES 128 /* reference/03 §1.1.4 */

@@ -7,6 +7,7 @@ src_server_libserver_la_SOURCES = \
 	src/server/admin_server.c \
 	src/server/api_events.c \
 	src/server/auth.c src/server/auth.h \
+	src/server/cancellations.c \
 	src/server/catalog.c src/server/catalog.h \
 	src/server/checkpoint.c \
 	src/server/dev.c \

@@ -48,6 +48,11 @@ static const struct sg_route routes[] = {
     {SG_METHOD_DELETE, "/v1/runs/{run}", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_run_cancel},
     {SG_METHOD_GET, "/v1/runs/{run}/jobs", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_run_jobs},
     {SG_METHOD_POST, "/v1/signals", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_API_BODY_BYTES, true, sg_handle_signal},
+    {SG_METHOD_POST, "/v1/cancellations", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, SG_LIMIT_CANCELLATION_BYTES, true,
+     sg_handle_cancellations_post},
+    {SG_METHOD_GET, "/v1/cancellations", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_cancellations_list},
+    {SG_METHOD_GET, "/v1/cancellations/{id}", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_cancellation_get},
+    {SG_METHOD_DELETE, "/v1/cancellations/{id}", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_cancellation_delete},
     {SG_METHOD_GET, "/v1/apps/{name}/functions", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_app_functions},
 
     {SG_METHOD_GET, "/v1/admin/runs/{run}", SG_AUTH_SIGNING_KEY, SG_SHAPE_PUBLIC, 0, false, sg_handle_admin_run},

@@ -4,6 +4,7 @@ UNIT_TESTS += tests/unit/server_test
 tests_unit_server_test_SOURCES = \
 	tests/unit/server_api.c \
 	tests/unit/server_apps.c \
+	tests/unit/server_cancellations.c \
 	tests/unit/server_endpoints.c \
 	tests/unit/server_event_decode.c \
 	tests/unit/server_events.c \

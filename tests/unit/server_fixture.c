@@ -50,6 +50,15 @@ static void keep(struct fixture *fixture, const struct sg_message *message)
     case SG_MESSAGE_SYNC_FAILED:
         snprintf(fixture->text, sizeof(fixture->text), "%.*s", SG_FMT(message->as.sync_failed.text));
         break;
+    case SG_MESSAGE_CANCEL_RUNS:
+        snprintf(fixture->text, sizeof(fixture->text), "%.*s %.*s %lld %lld %.*s%s", SG_FMT(message->as.cancel_runs.app),
+                 SG_FMT(message->as.cancel_runs.function), (long long)message->as.cancel_runs.after_ms,
+                 (long long)message->as.cancel_runs.before_ms, SG_FMT(message->as.cancel_runs.expression),
+                 message->as.cancel_runs.is_dry_run ? " dry" : "");
+        break;
+    case SG_MESSAGE_DROP_CANCELLATION:
+        fixture->run_id = message->as.cancellation.id;
+        break;
     case SG_MESSAGE_CANCEL:
         fixture->run_id = message->as.cancel.run_id;
         break;

@@ -156,6 +156,49 @@ void put_job(struct fixture *fixture, int64_t id, const char *run_id, enum sg_jo
     fixture_put(fixture, &job);
 }
 
+void put_cancellation(struct fixture *fixture, const char *id, const char *expression, bool is_dry_run, bool has_ended, const char *error)
+{
+    struct sg_id cancellation_id = ulid(id);
+    struct sg_id reached = ulid(RUN_ID);
+    struct sg_record record = blank(SG_KIND_CANCELLATION);
+    struct sg_value *values = record.values;
+
+    values[SG_CANCELLATION_ID] = sg_value_id(&cancellation_id);
+    values[SG_CANCELLATION_FUNCTION_ID] = sg_value_id(&function_id);
+    values[SG_CANCELLATION_CREATED_AT] = sg_value_int(1767323045000);
+    if (is_dry_run)
+        values[SG_CANCELLATION_STARTED_AFTER] = sg_value_int(1767323000000);
+    values[SG_CANCELLATION_STARTED_BEFORE] = sg_value_int(1767323045000);
+    values[SG_CANCELLATION_EXPRESSION] = text(expression);
+    values[SG_CANCELLATION_IS_DRY_RUN] = sg_value_int(is_dry_run);
+    values[SG_CANCELLATION_REACHED] = sg_value_id(&reached);
+    values[SG_CANCELLATION_TOTAL] = sg_value_int(100);
+    values[SG_CANCELLATION_EXAMINED] = sg_value_int(40);
+    values[SG_CANCELLATION_MATCHED] = sg_value_int(30);
+    if (has_ended)
+        values[SG_CANCELLATION_ENDED_AT] = sg_value_int(1767323046000);
+    values[SG_CANCELLATION_ERROR] = text(error);
+    fixture_put(fixture, &record);
+}
+
+void put_cancelled(struct fixture *fixture, const char *id, const char *reason)
+{
+    struct sg_id run_id = ulid(id);
+    struct sg_id event_id = ulid(EVENT_ID);
+    struct sg_record run = blank(SG_KIND_RUN);
+
+    run.values[SG_RUN_ID] = sg_value_id(&run_id);
+    run.values[SG_RUN_FUNCTION_ID] = sg_value_id(&function_id);
+    run.values[SG_RUN_FUNCTION_VERSION] = sg_value_int(2);
+    run.values[SG_RUN_EVENT_ID] = sg_value_id(&event_id);
+    run.values[SG_RUN_EVENTS] = sg_value_bytes((struct sg_str){(const char *)position_one, 8});
+    run.values[SG_RUN_STATUS] = sg_value_int(SG_RUN_CANCELLED);
+    run.values[SG_RUN_CREATED_AT] = sg_value_int(1767323045000);
+    run.values[SG_RUN_ENDED_AT] = sg_value_int(1767323046100);
+    run.values[SG_RUN_REASON] = text(reason);
+    fixture_put(fixture, &run);
+}
+
 void put_attempt(struct fixture *fixture, const char *run_id, int64_t call, int number, const char *error)
 {
     struct sg_id run = ulid(run_id);

@@ -19,6 +19,10 @@ void put_step(struct fixture *fixture, const char *run_id, const char *id, const
               int64_t started_at_ms);
 void put_memo(struct fixture *fixture, const char *run_id, const char *id, int64_t seq, const char *bytes);
 void put_job(struct fixture *fixture, int64_t id, const char *run_id, enum sg_job_kind kind);
+/* A bulk cancellation of the app's function: 40 of 100 runs examined, 30 matched; `error` may be NULL. */
+void put_cancellation(struct fixture *fixture, const char *id, const char *expression, bool is_dry_run, bool has_ended, const char *error);
+/* A run that was cancelled for this reason. */
+void put_cancelled(struct fixture *fixture, const char *id, const char *reason);
 void put_attempt(struct fixture *fixture, const char *run_id, int64_t call, int number, const char *error);
 
 #endif

@@ -38,8 +38,8 @@ enum sg_status sg_event_read_record(struct sg_store_reader *reader, const struct
 enum sg_status sg_event_render_at(struct sg_store_reader *reader, int64_t position, struct sg_buf *out, struct sg_error *error);
 
 /*
- * The triggering events of a run as an SDK sees them (each with `user`): a JSON array. Appends to `out`. SG_NOT_FOUND if there
- * is no such run. For GET /v0/runs/{id}/batch.
+ * The triggering events of a run as they are stored, a JSON array: unlike in a call, `user` is there only if it was sent, as the
+ * reference does. Appends to `out`. SG_NOT_FOUND if there is no such run. For GET /v0/runs/{id}/batch.
  */
 enum sg_status sg_run_events_read(struct sg_store_reader *reader, struct sg_id run_id, struct sg_buf *out, struct sg_error *error);
 

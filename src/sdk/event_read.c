@@ -230,7 +230,7 @@ enum sg_status sg_run_events_read(struct sg_store_reader *reader, struct sg_id r
         for (size_t i = 0; i < positions.len / POSITION_BYTES && status == SG_OK; i++) {
             if (i > 0)
                 sg_buf_byte(out, ',');
-            status = sg_event_render_at(reader, position_at(positions, i), out, error);
+            status = event_read(reader, position_at(positions, i), 0, out, error);
         }
         sg_buf_byte(out, ']');
     }

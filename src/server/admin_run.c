@@ -234,7 +234,7 @@ static void append_run(struct sg_buf *out, const struct sg_record *run, const st
     else
         sg_json_member_str(out, "reason", values[SG_RUN_REASON].bytes);
     sg_buf_byte(out, ',');
-    sg_run_json(out, run);
+    sg_run_json_admin(out, run);
     sg_buf_byte(out, '}');
 }
 

@@ -40,7 +40,7 @@ static void on_registered(struct sg_request *request, const struct sg_reply *rep
     struct sg_buf *out = sg_respond_body(request, 200);
     sg_buf_byte(out, '{');
     sg_json_member_uuid(out, "app_id", reply->id);
-    sg_buf_printf(out, ",\"modified\":%s,\"ok\":true,\"status\":200,", reply->is_modified ? "true" : "false");
+    sg_buf_printf(out, ",\"modified\":%s,\"ok\":true,", reply->is_modified ? "true" : "false");
     sg_json_member_uuid(out, "sync_id", sg_server_uuid(request->server));
     sg_buf_append(out, SG_STR("}\n"));
 }

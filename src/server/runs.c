@@ -75,6 +75,11 @@ static void append_run(struct sg_buf *out, const struct sg_record *record, const
 
 void sg_run_json(struct sg_buf *out, const struct sg_record *record)
 {
+    append_run(out, record, SG_ENVIRONMENT_ID, 0);
+}
+
+void sg_run_json_admin(struct sg_buf *out, const struct sg_record *record)
+{
     append_run(out, record, SG_ENVIRONMENT_ID, record->values[SG_RUN_FUNCTION_VERSION].number);
 }
 

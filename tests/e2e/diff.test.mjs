@@ -11,7 +11,7 @@ import { freePort } from "./lib/util.mjs";
 
 const here = fileURLToPath(new URL("diff/", import.meta.url));
 const keys = { signingKey: "0123456789abcdef".repeat(4), eventKey: "diff-events" };
-const groups = process.env.DIFF_GROUPS ?? "basics,data,errors,steps,time,lifecycle,checkpoint,waits,invoke,offload,cancel,events,api-dev,api-events,api-invoke,api-register-bad,api-send-*";
+const groups = process.env.DIFF_GROUPS ?? "basics,data,errors,steps,time,lifecycle,checkpoint,waits,invoke,offload,cancel,events,api";
 // These need flow control, which does not exist yet.
 const waitForFlowControl = ["cancel-start-timeout", "invoke-batch", "invoke-rate-limited"];
 

@@ -68,7 +68,7 @@ Test(v1_runs, completed_run_shows_its_output_in_an_envelope)
     cr_expect(eq(int, answer.status, 200));
     cr_expect(answer_has(&answer,
                          "{\"data\":{\"ended_at\":\"2026-01-02T03:04:06.1Z\",\"environment_id\":\"00000000-0000-4000-b000-000000000000\","
-                         "\"event_id\":\"" EVENT_ID "\",\"function_id\":\"02020202-0000-0000-0000-000000000000\",\"function_version\":2,"
+                         "\"event_id\":\"" EVENT_ID "\",\"function_id\":\"02020202-0000-0000-0000-000000000000\",\"function_version\":0,"
                          "\"output\":{\"ok\":true},\"run_id\":\"" RUN_ID "\",\"run_started_at\":\"2026-01-02T03:04:05.6Z\","
                          "\"status\":\"Completed\"},\"metadata\":{\"cached_until\":"),
               "%s", answer.body);

@@ -318,12 +318,23 @@ static enum sg_status decode_ops(const struct sg_headers *headers, struct sg_str
     return SG_OK;
 }
 
+/*
+ * The SDK gave up a call because we answered one of its checkpoints with 409: that says nothing about the function (reference/03 §4.2). Where the call
+ * is stale, the engine drops this answer for its generation; should it be the current one after all, the call is made again.
+ */
+static bool is_stale_dispatch(struct sg_str output)
+{
+    return sg_json_str_eq(sg_json_get(output, SG_STR("name")), SG_STR("StaleDispatchError"));
+}
+
 /* A failure that the SDK itself reports. */
 static enum sg_status decode_failure(const struct sg_answer_input *input, const struct sg_headers *headers, int64_t http_status,
                                      struct sg_arena *arena, struct sg_answer *answer)
 {
     struct sg_str reason;
     struct sg_str refusal = SG_STR_NULL;
+    if (is_stale_dispatch(answer->output))
+        answer->is_no_retry = false;
     if (!sg_answer_explain_refusal(input, headers, http_status, answer->output, arena, &refusal))
         return SG_NO_MEMORY;
     if (refusal.len > 0)
@@ -336,7 +347,11 @@ static enum sg_status decode_failure(const struct sg_answer_input *input, const 
         return SG_NO_MEMORY;
     answer->kind = SG_ANSWER_ERROR;
     answer->error = sg_answer_error_object(answer->output, reason, arena);
-    return answer->error.ptr == NULL ? SG_NO_MEMORY : SG_OK;
+    if (answer->error.ptr == NULL)
+        return SG_NO_MEMORY;
+    if (refusal.len > 0)
+        answer->output = answer->error; /* what people see of the run: "Unauthorized" alone tells them nothing */
+    return SG_OK;
 }
 
 /* A failure that somebody in front of the SDK reports. */

@@ -101,6 +101,13 @@ Test(sdk_answer, v4_non_retriable)
     assert_text(answer.error, json("{'error':'NonRetriableError','message':'no','name':'NonRetriableError'}"));
 }
 
+Test(sdk_answer, a_stale_dispatch_is_no_verdict_on_the_function)
+{
+    decode(400, HEADERS(V4, "x-inngest-no-retry: true"), json("{'name':'StaleDispatchError','message':'stale'}"));
+    cr_assert(not(answer.is_no_retry));
+    assert_text(answer.error, json("{'error':'invalid status code: 400','message':'stale','name':'StaleDispatchError'}"));
+}
+
 Test(sdk_answer, v2_double_encodes_its_errors)
 {
     decode(500, HEADERS(V2), "\"{\\\"name\\\":\\\"TypeError\\\",\\\"message\\\":\\\"boom\\\"}\"");
@@ -257,6 +264,7 @@ Test(sdk_answer, a_streamed_refusal)
     decode(201, HEADERS(V4), "{\"status\":401,\"body\":\"{\\\"message\\\":\\\"Unauthorized\\\"}\"}");
     cr_assert(eq(int, answer.kind, SG_ANSWER_ERROR));
     assert_contains(answer.error, "refused the signature");
+    assert_contains(answer.output, "refused the signature");
 }
 
 Test(sdk_answer, a_body_that_is_not_a_string_is_used_as_it_is)

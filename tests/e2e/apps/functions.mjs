@@ -171,6 +171,20 @@ export function makeFunctions(tools) {
       return { first, held, last };
     }),
 
+    on("e2e/two-steps", { id: "two-steps" }, async ({ event, step }) => {
+      const a = await step.run("a", () => say(event, "a"));
+      const b = await step.run("b", () => say(event, "b"));
+      return [a, b];
+    }),
+
+    on("e2e/slow-step", { id: "slow-step" }, async ({ event, step }) => {
+      await step.run("slow", async () => {
+        await say(event, "slow");
+        await new Promise((resolve) => setTimeout(resolve, event.data.slow_ms));
+      });
+      return step.run("next", () => say(event, "next"));
+    }),
+
     on("e2e/parent", { id: "parent" }, async ({ event, step }) => {
       const { witness, key } = event.data;
       const sent = await step.sendEvent("tell", [1, 2].map((n) => ({ name: "e2e/child", data: { witness, key, n } })));
@@ -195,7 +209,7 @@ export function makeStreamedFunctions({ major, client }) {
       // Longer than the three seconds between two heartbeats.
       const slow = await step.run("slow", async () => {
         await say(event, "slow");
-        await new Promise((resolve) => setTimeout(resolve, 3500));
+        await new Promise((resolve) => setTimeout(resolve, event.data.slow_ms ?? 3500));
         return "zażółć";
       });
       if (attempt === 0) throw new Error("once more");

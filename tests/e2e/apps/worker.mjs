@@ -14,7 +14,11 @@ export function makeWorker({ major, Inngest, NonRetriableError, RetryAfterError,
   });
   return {
     async fetch(request, env, ctx) {
-      const { pathname } = new URL(request.url);
+      const { origin, pathname, search } = new URL(request.url);
+      if (process.env.BROKEN === "missing") return new Response("no such route\n", { status: 404 });
+      if (process.env.BROKEN === "throws") throw new Error("broken Worker");
+      if (process.env.BROKEN === "hangs") return new Promise(() => {});
+      if (pathname.startsWith("/moved/")) return Response.redirect(`${origin}/api/${pathname.slice(7)}${search}`, 307);
       if (pathname === "/api/inngest") return served(request, env, ctx);
       if (pathname === "/api/streamed") return streamed(request, env, ctx);
       return new Response("not found\n", { status: 404 });

@@ -111,7 +111,8 @@ export class WorkerApp extends Process {
   static async start({ dir, major, settings, port = 0, allow = ["public", "private", "local"] }) {
     const config = path.join(dir, "workerd.capnp");
     const text = (value) => JSON.stringify(String(value));
-    const bindings = Object.entries(settings).map(([name, value]) => `    ( name = ${text(name)}, text = ${text(value)} ),`);
+    const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+    const bindings = given.map(([name, value]) => `    ( name = ${text(name)}, text = ${text(value)} ),`);
     fs.copyFileSync(path.join(buildDir, "e2e", `worker${major}.mjs`), path.join(dir, "worker.mjs"));
     fs.writeFileSync(config, `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (

@@ -1,5 +1,6 @@
 // A proxy that passes requests on unchanged and keeps what was asked and answered: one stands in front of the app, one in
-// front of the gateway, so that a test sees the whole conversation from outside of both.
+// front of the gateway, so that a test sees the whole conversation from outside of both. A test may have some requests answered here
+// instead: `meddle` is given the exchange and returns { status, text } for those.
 import { EventEmitter, once } from "node:events";
 import http from "node:http";
 import { close, listen, parseJson, readAll } from "./util.mjs";
@@ -57,6 +58,13 @@ export class Recorder extends EventEmitter {
       res.destroy();
       this.emit("done", exchange);
     };
+    const meddled = this.meddle?.(exchange);
+    if (meddled) {
+      const { status, text: answerText } = meddled;
+      res.writeHead(status, { "content-type": "application/json" }).end(answerText);
+      Object.assign(exchange, { status, answerHeaders: {}, answerText, answer: parseJson(answerText), isDone: true });
+      return this.emit("done", exchange);
+    }
     if (!this.target) return cut();
     const { method, headers } = req;
     const out = http.request({ ...this.target, method, path: req.url, headers, agent: this.#agent });

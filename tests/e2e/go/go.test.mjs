@@ -6,8 +6,8 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { buildDir, cleanEnvironment } from "../lib/processes.mjs";
-import { commonTests, largeTests, parallelTests, SdkWorld, trace, usualSettings } from "../lib/sdks.mjs";
-import { sha1, word } from "../lib/util.mjs";
+import { commonTests, largeTests, parallelTests, SdkWorld, trace, usualSettings, waitTests } from "../lib/sdks.mjs";
+import { bearer, sha1, until, word } from "../lib/util.mjs";
 import { signingKey } from "../lib/world.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -49,6 +49,20 @@ for (const version of ["0.15.1", "0.16.0"]) {
         failure: { message: "unhandled step error: out of range" },
       });
       parallelTests(() => world);
+      waitTests(() => world);
+
+      test("a wait for a signal ends with what the signal brings", async () => {
+        const key = word();
+        const id = await world.send("e2e/signalled", { key });
+        const send = async () => {
+          const headers = mode === "signed" ? { authorization: bearer(signingKey) } : {};
+          const body = JSON.stringify({ signal: `signal-${key}`, data: { by: "ann" } });
+          return (await fetch(`${world.gateway.origin}/v1/signals`, { method: "POST", headers, body })).status === 200;
+        };
+        await until(send, "somebody waits for the signal");
+        const run = await world.end(id);
+        assert.deepEqual([run.status, run.output], ["Completed", { signal: `signal-${key}`, data: { by: "ann" } }]);
+      });
       largeTests(() => world, { fetches: false });
 
       test("a failed step is caught by the function, and its value is kept", async () => {

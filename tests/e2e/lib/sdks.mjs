@@ -241,6 +241,49 @@ export function parallelTests(world) {
   });
 }
 
+// Waits and invocations.
+export function waitTests(world) {
+  const begun = async (event, op, data = {}) => {
+    const key = word();
+    const id = await world().send(event, { key, ...data });
+    const runId = await until(async () => (await world().runs(id))[0]?.run_id, "the run has begun");
+    await until(() => world().calls(runId).some((c) => c.isDone && c.answerText.includes(`"${op}"`)), `${op} is reported`);
+    return { key, id, runId, lines: () => trace(world().calls(runId)) };
+  };
+
+  test("a wait ends with the event that fits", async () => {
+    const { key, id, lines } = await begun("e2e/wait", "WaitForEvent");
+    await world().send("e2e/answer", { key: "another", value: "wrong" });
+    await world().send("e2e/answer", { key, value: "right" });
+    const run = await world().end(id);
+    assert.deepEqual([run.status, run.output], ["Completed", "right"]);
+    assert.deepEqual(lines(), ["step 0/0: 206 WaitForEvent answer", "step 1/1: 200"]);
+  });
+
+  test("a wait ends without an event when its time is over", async () => {
+    const { id, lines } = await begun("e2e/wait", "WaitForEvent", { timeout: 1000 });
+    const run = await world().end(id);
+    assert.deepEqual([run.status, run.output], ["Completed", null]);
+    assert.deepEqual(lines(), ["step 0/0: 206 WaitForEvent answer", "step 1/1: 200"]);
+  });
+
+  test("an invoked function's result is the step's", async () => {
+    const { run, calls, times } = await world().play("e2e/caller", { value: [1, { a: "ü" }] });
+    assert.deepEqual([run.status, run.output], ["Completed", { value: [1, { a: "ü" }], event: "inngest/function.invoked" }]);
+    assert.equal(times("callee"), 1);
+    assert.deepEqual(trace(calls), ["step 0/0: 206 InvokeFunction call", "step 1/1: 200"]);
+  });
+
+  test("an invoked function's failure is the step's, and so is that there is no such function", async () => {
+    const failed = await world().play("e2e/caller", { fail: true });
+    assert.equal(failed.run.status, "Completed");
+    assert.match(failed.run.output.problem, /no such value/);
+    const missing = await world().play("e2e/caller", { function: "nobody" });
+    assert.equal(missing.run.status, "Completed");
+    assert.match(missing.run.output.problem, /function/);
+  });
+}
+
 // What does not fit into a call (reference/01 §7.6, §9). `authorization`: what the SDK identifies itself with when it fetches. Not
 // every SDK fetches: what the Go SDK does not get with the call is lost to it.
 export function largeTests(world, { fetches, authorization }) {

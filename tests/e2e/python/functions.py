@@ -211,6 +211,26 @@ def make_functions(client: inngest.Inngest) -> list[inngest.Function]:
     def child(ctx: Context):
         return ctx.step.run("work", lambda: say(ctx.event, f"child/{ctx.event.data['n']}"))
 
+    @on("e2e/wait")
+    def wait(ctx: Context):
+        timeout = int(ctx.event.data.get("timeout", 20_000))
+        got = ctx.step.wait_for_event("answer", event="e2e/answer", if_exp="event.data.key == async.data.key", timeout=timeout)
+        return got and got.data["value"]
+
+    @on("e2e/callee", retries=0)
+    def callee(ctx: Context):
+        if ctx.event.data.get("fail"):
+            raise ValueError("no such value")
+        ctx.step.run("work", lambda: say(ctx.event, "callee"))
+        return {"value": ctx.event.data.get("value"), "event": ctx.event.name}
+
+    @on("e2e/caller")
+    def caller(ctx: Context):
+        try:
+            return ctx.step.invoke_by_id("call", function_id=str(ctx.event.data.get("function", "callee")), data=ctx.event.data)
+        except inngest.StepError as error:
+            return {"problem": error.message}
+
     @on("e2e/ping")
     def ping(ctx: Context):
         return "pong"

@@ -6,7 +6,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { buildDir, cleanEnvironment } from "../lib/processes.mjs";
-import { commonTests, largeTests, parallelTests, SdkWorld, trace, usualSettings } from "../lib/sdks.mjs";
+import { commonTests, largeTests, parallelTests, SdkWorld, trace, usualSettings, waitTests } from "../lib/sdks.mjs";
 import { bearer } from "../lib/util.mjs";
 import { signingKey } from "../lib/world.mjs";
 
@@ -53,6 +53,7 @@ for (const framework of ["flask", "fastapi"]) {
         onFailure: { step: "IndexError", body: "RuntimeError" },
       });
       parallelTests(() => world);
+      waitTests(() => world);
       largeTests(() => world, { fetches: true, authorization: mode === "signed" ? bare(bearer(signingKey)) : undefined });
 
       test("a failed step is caught by the function", async () => {

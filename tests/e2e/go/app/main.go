@@ -312,6 +312,45 @@ func child(ctx context.Context, in input) (any, error) {
 	return saying(ctx, in, fmt.Sprintf("child/%v", in.Event.Data["n"]))
 }
 
+func wait(ctx context.Context, in input) (any, error) {
+	timeout := 20 * time.Second
+	if ms, ok := in.Event.Data["timeout"].(float64); ok {
+		timeout = time.Duration(ms) * time.Millisecond
+	}
+	condition := "event.data.key == async.data.key"
+	got, err := step.WaitForEvent[struct{ Data data }](ctx, "answer", step.WaitForEventOpts{Event: "e2e/answer", If: &condition, Timeout: timeout})
+	if errors.Is(err, step.ErrEventNotReceived) {
+		return nil, nil
+	}
+	return got.Data["value"], err
+}
+
+func callee(ctx context.Context, in input) (any, error) {
+	if in.Event.Data["fail"] == true {
+		return nil, errors.New("no such value")
+	}
+	_, err := step.Run(ctx, "work", func(ctx context.Context) (int, error) { return say(ctx, in, "callee") })
+	return data{"value": in.Event.Data["value"], "event": in.Event.Name}, err
+}
+
+func caller(ctx context.Context, in input) (any, error) {
+	function, ok := in.Event.Data["function"].(string)
+	if !ok {
+		function = "callee"
+	}
+	got, err := step.Invoke[any](ctx, "call", step.InvokeOpts{FunctionId: "apps-" + function, Data: in.Event.Data})
+	if err != nil {
+		return data{"problem": err.Error()}, nil
+	}
+	return got, nil
+}
+
+func signalled(ctx context.Context, in input) (any, error) {
+	name := fmt.Sprint("signal-", in.Event.Data["key"])
+	got, err := step.WaitForSignal[any](ctx, "wait", step.WaitForSignalOpts{Signal: name, Timeout: 20 * time.Second})
+	return got, err
+}
+
 func ping(context.Context, input) (any, error) { return "pong", nil }
 
 func echo(ctx context.Context, in input) (any, error) {
@@ -392,6 +431,10 @@ func main() {
 	create(client, "large", "e2e/large", nil, large)
 	create(client, "parent", "e2e/parent", nil, parent)
 	create(client, "child", "e2e/child", nil, child)
+	create(client, "wait", "e2e/wait", nil, wait)
+	create(client, "callee", "e2e/callee", retries(0), callee)
+	create(client, "caller", "e2e/caller", nil, caller)
+	create(client, "signalled", "e2e/signalled", nil, signalled)
 	create(client, "ping", "e2e/ping", nil, ping)
 	create(client, "echo", "e2e/echo", nil, echo)
 

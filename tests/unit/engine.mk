@@ -14,6 +14,7 @@ tests_unit_engine_test_SOURCES = \
 	tests/unit/engine_loads.c \
 	tests/unit/engine_loop.c \
 	tests/unit/engine_parallel.c \
+	tests/unit/engine_quirks.c \
 	tests/unit/engine_sleep.c \
 	tests/unit/engine_timeouts.c \
 	tests/unit/engine_triggers.c \

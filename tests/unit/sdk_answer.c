@@ -74,7 +74,7 @@ Test(sdk_answer, results_of_200)
     assert_text(answer.output, json("'plain words'"));
 }
 
-Test(sdk_answer, a_success_ignores_retry_headers)
+Test(sdk_answer, q7_a_success_ignores_retry_headers)
 {
     decode(200, HEADERS(V3, "x-inngest-no-retry: true", "retry-after: 30"), "1");
     cr_assert(eq(int, answer.kind, SG_ANSWER_FINISHED));
@@ -304,12 +304,21 @@ Test(sdk_answer, too_many_ops_end_the_run)
     sg_buf_free(&text);
 }
 
-Test(sdk_answer, an_op_list_that_cannot_be_read_is_retried)
+Test(sdk_answer, q10_an_op_list_that_cannot_be_read_is_retried)
 {
     decode(206, HEADERS(V4, "x-inngest-no-retry: true"), json("[{'op':'Nonsense','id':'a'}]"));
     cr_assert(eq(int, answer.kind, SG_ANSWER_ERROR));
     cr_assert(not(answer.is_no_retry));
     assert_contains(answer.error, "unknown opcode");
+}
+
+Test(sdk_answer, q14_the_gateways_op_has_two_spellings_and_a_step_may_be_told_missing)
+{
+    decode(206, HEADERS(V4), json("[{'op':'AiGateway','id':'a'},{'op':'AIGateway','id':'b'},{'op':'StepNotFound','id':'c'}]"));
+    cr_assert(eq(int, answer.kind, SG_ANSWER_OPS));
+    cr_assert(eq(int, answer.ops[0].code, SG_OP_AI_GATEWAY));
+    cr_assert(eq(int, answer.ops[1].code, SG_OP_AI_GATEWAY));
+    cr_assert(eq(int, answer.ops[2].code, SG_OP_STEP_NOT_FOUND));
 }
 
 Test(sdk_answer, a_result_that_is_nested_too_deeply_is_a_failed_attempt)

@@ -22,6 +22,12 @@ export const values = {
   lookalike: { data: { error: "no", input: [1] }, type: "data" },
 };
 
+// A step that does nothing but say its name.
+const member = (event, step, name) => step.run(name, async () => {
+  await say(event, name);
+  return name;
+});
+
 export function makeFunctions(tools) {
   const { major, client, NonRetriableError, RetryAfterError, stepFetch } = tools;
   const on = (event, options, handler) =>
@@ -169,6 +175,20 @@ export function makeFunctions(tools) {
       await step.sleep("nap", event.data.nap ?? "1s");
       const last = await step.run("last", () => say(event, "last"));
       return { first, held, last };
+    }),
+
+    // The functions of reference/02 §16.2.
+    on("e2e/parallel", { id: "parallel", retries: 3 }, async ({ event, step }) => {
+      const group = await Promise.all(["a", "b", "c"].map((name) => member(event, step, name)));
+      return [...group, await member(event, step, "d")];
+    }),
+    on("e2e/chains", { id: "chains", retries: 3 }, async ({ event, step }) => {
+      const chain = async (first, second) => (await member(event, step, first)) + (await member(event, step, second));
+      return Promise.all([chain("a1", "a2"), chain("b1", "b2")]);
+    }),
+    on("e2e/race", { id: "race", retries: 3 }, async ({ event, step }) => {
+      const winner = await Promise.race(["a", "b"].map((name) => member(event, step, name)));
+      return [winner, await member(event, step, "after")];
     }),
 
     on("e2e/two-steps", { id: "two-steps" }, async ({ event, step }) => {

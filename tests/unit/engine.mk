@@ -9,6 +9,7 @@ tests_unit_engine_test_SOURCES = \
 	tests/unit/engine_ending.c \
 	tests/unit/engine_endpoint.c \
 	tests/unit/engine_fetch.c \
+	tests/unit/engine_field.c \
 	tests/unit/engine_fixture.c tests/unit/engine_fixture.h \
 	tests/unit/engine_invoke.c \
 	tests/unit/engine_loads.c \

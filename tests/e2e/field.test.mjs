@@ -1,10 +1,12 @@
 // What users of such servers have stumbled over (reference/11), under the names given there.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import http from "node:http";
+import path from "node:path";
 import { test } from "node:test";
 import { cleanEnvironment, gatewayBinary, NodeApp } from "./lib/processes.mjs";
-import { close, freePort, listen, signatureIsValid, until, word } from "./lib/util.mjs";
+import { close, freePort, listen, readAll, signatureIsValid, until, word } from "./lib/util.mjs";
 import { signingKey, World } from "./lib/world.mjs";
 
 // A world for one test.
@@ -157,4 +159,122 @@ inWorld("refused_signature_is_explained_in_the_run_error", { mode: "signed" }, a
   const { run } = await world.play("e2e/echo", { value: 1 });
   assert.equal(run.status, "Failed");
   assert.match(run.output.message, /sign/i);
+});
+
+// Another process has the database to itself, as a backup might: nothing can be committed meanwhile.
+async function lockStore(world) {
+  const text = "import sqlite3, sys\ndb = sqlite3.connect(sys.argv[1], isolation_level=None)\ndb.execute('BEGIN IMMEDIATE')\nprint('locked', flush=True)\nsys.stdin.read()\n";
+  const child = spawn("python3", ["-c", text, path.join(world.dir, ".stepgate/main.db")], { stdio: ["pipe", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  return async () => {
+    child.stdin.end();
+    await once(child, "exit");
+  };
+}
+
+inWorld("checkpoint_2xx_means_on_disk", {}, async (world) => {
+  const key = word();
+  world.witness.hold(`${key}/a`);
+  const id = await world.send("e2e/two-steps", { key });
+  await world.witness.saw(`${key}/a`);
+  const unlock = await lockStore(world);
+  world.witness.release(`${key}/a`);
+  const posts = () => world.toGateway.exchanges.filter((e) => e.path.startsWith("/v1/checkpoint/"));
+  await until(() => posts().length > 0, "the checkpoint is posted");
+  // That nothing is acknowledged can only be waited for.
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  assert.deepEqual(posts().filter((e) => e.status < 300), []);
+  await unlock();
+  const run = await world.end(id);
+  assert.deepEqual([run.status, run.output], ["Completed", [1, 1]]);
+  assert.deepEqual(posts().filter((e) => e.status < 300).map((e) => e.body.steps.length), [1, 1]);
+});
+
+// A request that is repeated, also while the first one is still being answered.
+inWorld("same_id_seed_gives_same_ids_and_one_run", {}, async (world) => {
+  const seed = `${Date.now()},${Buffer.from(word() + "xx").toString("base64")}`;
+  const body = JSON.stringify([1, 2].map((value) => ({ name: "e2e/echo", data: { witness: world.witness.url, key: word(), value } })));
+  const post = async () => {
+    const headers = { "content-type": "application/json", "x-inngest-event-id-seed": seed };
+    return (await fetch(`${world.gateway.origin}/e/dev`, { method: "POST", headers, body })).text();
+  };
+  const answers = [...(await Promise.all([post(), post(), post()])), await post(), await post()];
+  assert.deepEqual(new Set(answers), new Set([answers[0]]));
+  const { ids } = JSON.parse(answers[0]);
+  for (const id of ids) await world.end(id);
+  // The runs of a later event show that all of these have been looked at.
+  await world.play("e2e/echo", { value: 3 });
+  for (const id of ids) assert.equal((await world.runs(id)).length, 1);
+});
+
+// A world whose app is a few lines here instead of an SDK: `answer` is given the call's target and body, and the response, and returns the ops
+// (206) or, if they are no list, the result (200).
+async function withRawApp(name, answer, body) {
+  const world = await World.start({ name, sync: "test" });
+  let calls = 0;
+  const app = http.createServer(async (req, res) => {
+    const text = (await readAll(req)).toString();
+    if (req.method !== "POST") return res.writeHead(404).end();
+    calls += 1;
+    const answered = await answer(new URL(req.url, "http://app").searchParams.get("stepId"), JSON.parse(text), res);
+    const headers = { "content-type": "application/json", "x-inngest-sdk": "inngest-js:v4.24.0", "x-inngest-req-version": "2" };
+    return res.writeHead(Array.isArray(answered) ? 206 : 200, headers).end(JSON.stringify(answered));
+  });
+  try {
+    const url = `http://127.0.0.1:${await listen(app)}/api/inngest`;
+    const steps = { step: { id: "step", name: "step", runtime: { type: "http", url: `${url}?fnId=field-fn&stepId=step` } } };
+    const functions = [{ id: "field-fn", name: "fn", triggers: [{ event: "field/go" }], steps }];
+    const registration = { url, deployType: "ping", framework: "none", appName: "field", sdk: "js:v4.24.0", v: "0.1", functions };
+    const response = await fetch(`${world.gateway.origin}/fn/register`, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(registration),
+    });
+    assert.equal(response.status, 200, await response.text());
+    await body(world, () => calls);
+  } finally {
+    await world.stop();
+    await close(app);
+  }
+}
+
+test("wide_parallel_steps_cost_linear_calls", () => {
+  const answer = async (target, { event, steps }) => {
+    const { width } = event.data;
+    if (target !== "step") {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return [{ op: "StepRun", id: target, name: target, data: target }];
+    }
+    if (Object.keys(steps).length === width) return width;
+    return Array.from({ length: width }, (_, i) => ({ op: "StepPlanned", id: `part-${i}`, name: `part-${i}` })).filter((op) => !(op.id in steps));
+  };
+  return withRawApp("wide-parallel-steps", answer, async (world, calls) => {
+    for (const width of [10, 100, 500]) {
+      const [before, begin] = [calls(), performance.now()];
+      const run = await world.end(await world.send("field/go", { width }));
+      const took = performance.now() - begin;
+      assert.deepEqual([run.status, run.output], ["Completed", width]);
+      assert.ok(calls() - before <= 2 * width + 3, `${calls() - before} calls for ${width} steps`);
+      assert.ok(took < 5000, `${width} steps took ${took} ms`);
+    }
+  });
+});
+
+test("event_accepted_after_the_wait_answer_always_matches", () => {
+  let world;
+  const lost = [];
+  const answer = (_target, { event: { data: { n } }, steps }, res) => {
+    if (steps.w !== undefined) return { n: steps.w?.data?.n ?? null };
+    // The very event that is waited for, a moment after the answer has been written.
+    res.on("finish", () => setTimeout(() => world.post({ name: "field/answer", data: { n } }).catch((error) => lost.push(error)), 1));
+    return [{ op: "WaitForEvent", id: "w", name: "field/answer", opts: { timeout: "5s", if: "event.data.n == async.data.n" } }];
+  };
+  return withRawApp("event-after-wait", answer, async (started) => {
+    world = started;
+    for (let n = 0; n < 1000; n += 25) {
+      const numbers = Array.from({ length: 25 }, (_, i) => n + i);
+      const { ids } = await world.post(numbers.map((i) => ({ name: "field/go", data: { n: i } })));
+      const runs = await Promise.all(ids.map((id) => world.end(id)));
+      assert.deepEqual(runs.map((run) => run.output), numbers.map((i) => ({ n: i })));
+    }
+    assert.deepEqual(lost, []);
+  });
 });

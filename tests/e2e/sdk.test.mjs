@@ -65,7 +65,7 @@ function suite({ isCheckpointing, major, mode, ...options }) {
     assert.deepEqual(calls.map((c) => c.body.ctx.attempt), { "5,0": [0, 0, 1, 0, 0], "2,3": [0, 1], "3,2": [0, 1, 0] }[expected.join()]);
   });
 
-  test("attempts count per step and begin again with the next", async () => {
+  test("attempt_number_counts_per_step_and_resets", async () => {
     const { run, calls, times } = await world.play("e2e/attempts");
     assert.equal(run.status, "Completed");
     assert.deepEqual([0, 1, 2, 3].map((n) => times(`first/${n}`)), [1, 1, 1, 1]);

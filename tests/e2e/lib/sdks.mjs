@@ -112,7 +112,7 @@ export function commonTests(world, { mode, runOp, stepFails, stepFailsLast, fail
     ]);
   });
 
-  test("attempts count per step and begin again with the next", async () => {
+  test("attempt_number_counts_per_step_and_resets", async () => {
     const { run, calls, times } = await world().play("e2e/attempts");
     assert.equal(run.status, "Completed");
     assert.deepEqual([0, 1, 2, 3].map((n) => times(`first/${n}`)), [1, 1, 1, 1]);

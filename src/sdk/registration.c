@@ -300,6 +300,31 @@ static enum sg_status read_sdk(const struct fields *fields, struct sg_arena *are
     return out->sdk.ptr == NULL ? no_memory(error) : SG_OK;
 }
 
+/*
+ * An entry of cancelOn without a condition cancels every run of its function: that is what it means, and rarely what somebody wanted. False if memory
+ * ran out.
+ */
+static bool warn_cancels(const struct sg_registration *out, struct sg_arena *arena, struct sg_str *warning)
+{
+    for (size_t i = 0; i < out->function_count; i++) {
+        struct sg_json_iter iter = sg_json_iter(sg_json_get(out->functions[i].config, SG_STR("cancel")));
+        struct sg_str entry;
+        while (sg_json_next_element(&iter, &entry)) {
+            struct sg_str condition = sg_json_get(entry, SG_STR("if"));
+            struct sg_str event = sg_json_get(entry, SG_STR("event"));
+            if (condition.len > 2 && sg_json_kind_of(condition) == SG_JSON_STRING)
+                continue;
+            *warning =
+                sg_arena_printf(arena,
+                                "the function %.*s has an entry of cancelOn without a condition: %.*s cancels all of its runs. Add `if` or "
+                                "`match` if one was meant",
+                                SG_FMT(out->functions[i].slug), SG_FMT(event));
+            return warning->ptr != NULL;
+        }
+    }
+    return true;
+}
+
 static enum sg_status finish(const struct fields *fields, const struct sg_registration_options *options, struct sg_arena *arena,
                              struct sg_registration *out, struct sg_registration_report *report, struct sg_error *error)
 {
@@ -335,6 +360,8 @@ static enum sg_status finish(const struct fields *fields, const struct sg_regist
         return sg_error_set(error, SG_INVALID_CONFIG, "At least one function is invalid");
     if (report->warning.len == 0 && is_warned_sdk(out->sdk))
         report->warning = SG_STR("this version of the Inngest SDK has a known vulnerability (CVE-2026-42047): upgrade to 3.54 or later");
+    if (report->warning.len == 0 && !warn_cancels(out, arena, &report->warning))
+        return no_memory(error);
     out->app_id = sg_app_id(out->app_name);
     if (!sg_registration_unapplied(out, arena, &out->unapplied))
         return no_memory(error);

@@ -378,6 +378,14 @@ Test(sdk_registration, vulnerable_versions_are_warned_about)
     cr_assert(eq(sz, report.warning.len, 0));
 }
 
+Test(sdk_registration, cancel_on_condition_hits_only_the_matching_run)
+{
+    accepts("'cancel':[{'event':'x/stop','if':'event.data.a == async.data.a'}]");
+    cr_assert(eq(sz, report.warning.len, 0));
+    accepts("'cancel':[{'event':'x/stop','if':'event.data.a == async.data.a'},{'event':'x/end'}]");
+    assert_contains(report.warning, "has an entry of cancelOn without a condition: \"x/end\" cancels all of its runs");
+}
+
 /* ---- the URL ---- */
 
 static bool configured(void *context, struct sg_str app_name, struct sg_str announced_url, struct sg_arena *into, struct sg_str *url)

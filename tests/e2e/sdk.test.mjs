@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { values } from "./apps/functions.mjs";
-import { sha1, signatureIsValid, word } from "./lib/util.mjs";
+import { sha1, signatureIsValid, until, word } from "./lib/util.mjs";
 import { signingKey, summary, World } from "./lib/world.mjs";
 
 const SDKS = [
@@ -159,6 +159,19 @@ function suite({ isCheckpointing, major, mode, ...options }) {
     assert.equal(run.output.length, 2);
     for (const id of run.output) assert.equal((await world.end(id)).status, "Completed");
     assert.deepEqual([1, 2].map((n) => world.witness.count(`${key}/child/${n}`)), [1, 1]);
+  });
+
+  test("a signal that one run sends wakes another", async () => {
+    const to = word();
+    const id = await world.send("e2e/signalled", { key: to });
+    const runId = await until(async () => (await world.runs(id))[0]?.run_id, "the run has begun");
+    await until(() => world.calls(runId).some((c) => c.isDone && /"WaitForSignal"/.test(c.answerText)), "the wait is reported");
+    const { run: sender, key } = await world.play("e2e/signal", { to });
+    assert.deepEqual([sender.status, sender.output], ["Completed", "sent"]);
+    const run = await world.end(id);
+    assert.deepEqual([run.status, run.output], ["Completed", { signal: `signal-${to}`, data: { from: key } }]);
+    const late = await world.end(await world.send("e2e/signalled", { key: word(), timeout: "1s" }));
+    assert.deepEqual([late.status, late.output], ["Completed", null]);
   });
 
   test("streamed answers", async () => {

@@ -191,6 +191,13 @@ export function makeFunctions(tools) {
       return [winner, await member(event, step, "after")];
     }),
 
+    on("e2e/signalled", { id: "signalled" }, async ({ event, step }) =>
+      step.waitForSignal("wait", { signal: `signal-${event.data.key}`, timeout: event.data.timeout ?? "20s", onConflict: "fail" })),
+    on("e2e/signal", { id: "signal", retries: 0 }, async ({ event, step }) => {
+      await step.sendSignal("send", { signal: `signal-${event.data.to}`, data: { from: event.data.key } });
+      return "sent";
+    }),
+
     on("e2e/two-steps", { id: "two-steps" }, async ({ event, step }) => {
       const a = await step.run("a", () => say(event, "a"));
       const b = await step.run("b", () => say(event, "b"));

@@ -74,6 +74,37 @@ for (const options of CASES) {
       for (const key of keys) assert.ok(world.witness.count(`${key}/last`) >= 1);
     });
 
+    test("every_live_run_moves_again_after_kill: those that execute, sleep, wait, invoke and retry", async () => {
+      const ten = () => Array.from({ length: 10 }, word);
+      const groups = { held: ten(), nap: ten(), wait: ten(), invoke: ten(), retry: ten() };
+      const data = (key) => ({ witness: world.witness.url, key });
+      const { ids } = await world.post([
+        ...groups.held.map((key) => ({ name: "e2e/held", data: data(key) })),
+        ...groups.nap.map((key) => ({ name: "e2e/held", data: { ...data(key), nap: "3s" } })),
+        ...groups.wait.map((key) => ({ name: "expense/submitted", data: { ...data(key), expenseId: key } })),
+        ...groups.invoke.map((key) => ({ name: "digest/requested", data: data(key) })),
+        ...groups.retry.map((key) => ({ name: "e2e/function-fails", data: data(key) })),
+      ].map((event) => {
+        const held = { "e2e/held": "held", "digest/requested": "render" }[event.name];
+        if (held && !groups.nap.includes(event.data.key)) world.witness.hold(`${event.data.key}/${held}`);
+        return event;
+      }));
+      const reported = (op) => world.toApp.exchanges.filter((e) => e.isDone && e.answerText?.includes(`"${op}"`) && e.body?.event).map((e) => e.body.event.data.key);
+      for (const key of groups.held) await world.witness.saw(`${key}/held`);
+      for (const key of groups.invoke) await world.witness.saw(`${key}/render`);
+      for (const key of groups.retry) await world.witness.saw(`${key}/body/0`);
+      await until(() => groups.wait.every((key) => reported("WaitForEvent").includes(key)), "all waits are reported");
+      await until(() => groups.nap.every((key) => reported("Sleep").includes(key)), "all sleeps are reported");
+      await restartGateway();
+      for (const key of groups.held) world.witness.release(`${key}/held`);
+      for (const key of groups.invoke) world.witness.release(`${key}/render`);
+      for (const key of groups.wait) await world.send("expense/decided", { expenseId: key, approved: true });
+      const runs = await Promise.all(ids.map((id) => world.end(id)));
+      assert.deepEqual(runs.map((run) => run.status), [...Array(40).fill("Completed"), ...Array(10).fill("Failed")]);
+      for (const key of groups.wait) assert.equal(world.witness.count(`${key}/pay`), 1);
+      for (const key of groups.invoke) assert.ok(world.witness.count(`${key}/render`) <= 2);
+    });
+
     test("same_event_id_runs_each_function_once_across_restart", async () => {
       const [key, id] = [word(), word()];
       const first = await world.send("e2e/echo", { key, value: 1 }, { id });

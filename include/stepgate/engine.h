@@ -450,6 +450,7 @@ struct sg_engine_options {
     int64_t retry_interval_ms; /* 0: the table of reference/02 §5.3 */
     int64_t clock_offset_ms;   /* engine clock minus wall clock */
     int steps_per_run_max;     /* 0: SG_LIMIT_STEPS_PER_RUN */
+    int calls_per_app_max;     /* 0: SG_LIMIT_CALLS_PER_APP */
     int64_t endpoint_idle_ms;  /* 0: SG_DEFAULT_ENDPOINT_IDLE_MS */
     bool is_fully_parked;      /* simulator: park every run whenever it may be */
 };
@@ -493,6 +494,7 @@ struct sg_engine_stats {
     int64_t jobs;     /* waiting for their time */
     int64_t calls;    /* in flight */
     int64_t fetches;  /* requests made for steps of such calls, that have not come back */
+    int64_t lined;    /* due jobs that wait because their app has as many under way as it may */
     int64_t hydrated; /* runs held with their steps */
     int64_t pauses;   /* waits and cancelOn entries */
     int64_t apps;

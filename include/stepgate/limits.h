@@ -52,7 +52,12 @@
 #define SG_LIMIT_FETCH_WAITING_BYTES (256LL * 1024 * 1024)
 /* Of all answers that are being read at a time: 256 of the largest would be 2 GiB. */
 #define SG_LIMIT_FETCH_RESPONSES_BYTES (256LL * 1024 * 1024)
-#define SG_LIMIT_FETCH_MS (2LL * 3600 * 1000)        /* one request with its redirects (reference/02 §10.1) */
+#define SG_LIMIT_FETCH_MS (2LL * 3600 * 1000) /* one request with its redirects (reference/02 §10.1) */
+/*
+ * Jobs of an app that are under way at once: its calls, and what is read for them. Each holds its run's steps in memory, about two kilobytes; four times
+ * the connections keeps these busy. --max-calls-per-app
+ */
+#define SG_LIMIT_CALLS_PER_APP 1000
 #define SG_LIMIT_IDEMPOTENCY_MS (24LL * 3600 * 1000) /* reference/04 §4.1 */
 #define SG_LIMIT_WRITES_PER_MESSAGE 1000             /* design: larger work is a cursor */
 #define SG_LIMIT_MESSAGES_PER_BATCH 512              /* ours: bounds the memory and the latency of a commit; --max-batch */

@@ -104,12 +104,22 @@ static void sift(struct sg_heap *heap, uint32_t at, struct sg_heap_slot slot)
 
 bool sg_heap_add(struct sg_heap *heap, struct sg_heap_node *node)
 {
+    return sg_heap_add_as(heap, node, node->key_ms);
+}
+
+bool sg_heap_add_as(struct sg_heap *heap, struct sg_heap_node *node, int64_t key_ms)
+{
     assert(node->index == 0);
     if (!sg_heap_reserve(heap, (size_t)heap->count + 1))
         return false;
     heap->count++;
-    sift_up(heap, heap->count - 1, (struct sg_heap_slot){node->key_ms, node});
+    sift_up(heap, heap->count - 1, (struct sg_heap_slot){key_ms, node});
     return true;
+}
+
+bool sg_heap_holds(const struct sg_heap *heap, const struct sg_heap_node *node)
+{
+    return node->index > 0 && node->index <= heap->count && heap->slots[node->index - 1].node == node;
 }
 
 struct sg_heap_node *sg_heap_first(const struct sg_heap *heap)

@@ -30,6 +30,8 @@ bool sg_heap_reserve(struct sg_heap *heap, size_t count);
 
 /* Adds a node that is in no heap; false if memory ran out. */
 bool sg_heap_add(struct sg_heap *heap, struct sg_heap_node *node);
+/* The same, in a heap with keys of its own: the node's stays what it is. Such a node cannot be moved. */
+bool sg_heap_add_as(struct sg_heap *heap, struct sg_heap_node *node, int64_t key_ms);
 /* The smallest, or NULL. */
 struct sg_heap_node *sg_heap_first(const struct sg_heap *heap);
 /* Takes out and returns the smallest, or NULL. */
@@ -41,6 +43,9 @@ void sg_heap_move(struct sg_heap *heap, struct sg_heap_node *node, int64_t key_m
 
 /* How many have a key of at most `key_ms`: O(that number). */
 size_t sg_heap_count_until(const struct sg_heap *heap, int64_t key_ms);
+
+/* Whether the node, which may be in another heap, is in this one. */
+bool sg_heap_holds(const struct sg_heap *heap, const struct sg_heap_node *node);
 
 static inline bool sg_heap_has(const struct sg_heap_node *node)
 {

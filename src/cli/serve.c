@@ -204,6 +204,9 @@ static void fill(const struct sg_options *options, struct sg_node_options *node)
     node->endpoint_timeout_ms = sg_options_int(options, SG_OPTION_ENDPOINT_TIMEOUT);
     node->waiting_clients_max = (int)sg_options_int(options, SG_OPTION_MAX_WAITING_CLIENTS);
     node->connections_per_app_max = (int)sg_options_int(options, SG_OPTION_MAX_CONNECTIONS_PER_APP);
+    node->calls_per_app_max = (int)sg_options_int(options, SG_OPTION_MAX_CALLS_PER_APP);
+    if (node->calls_per_app_max < node->connections_per_app_max)
+        node->calls_per_app_max = node->connections_per_app_max;
     node->calls_max = (int)sg_options_int(options, SG_OPTION_MAX_CALLS);
     node->fetches_max = (int)sg_options_int(options, SG_OPTION_MAX_FETCHES);
     node->allows_private_fetch = sg_options_bool(options, SG_OPTION_ALLOW_PRIVATE_FETCH);

@@ -627,6 +627,7 @@ void sg_app_free_all(struct sg_engine *engine)
     struct sg_app *app;
     while ((app = sg_map_next(&engine->apps, &cursor)) != NULL) {
         sg_arena_free(&app->arena);
+        sg_heap_free(&app->line);
         app->magic = 0;
         sg_free(app);
     }

@@ -138,7 +138,7 @@ static void report_apply(struct sg_turn *turn, struct sg_run *run, struct sg_op 
         sg_job_resume(turn->engine, watchdog);
         watchdog->kind = SG_JOB_CALL;
         watchdog->due.key_ms = turn->now_ms; /* what is left of it after a crash is due at once */
-        watchdog->is_new = false; /* it has been started, if one likes: nothing starts it */
+        watchdog->is_new = false;            /* it has been started, if one likes: nothing starts it */
         sg_job_write(turn, watchdog);
         sg_answer_apply(turn, watchdog, &answer, 0);
         return;

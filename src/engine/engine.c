@@ -21,6 +21,7 @@
 #include "engine/event.h"
 #include "engine/explain.h"
 #include "engine/fetch.h"
+#include "engine/gate.h"
 #include "engine/job.h"
 #include "engine/pause.h"
 #include "engine/run.h"
@@ -44,6 +45,8 @@ enum sg_status sg_engine_create(const struct sg_engine_options *options, struct 
         made->options.endpoint_idle_ms = SG_DEFAULT_ENDPOINT_IDLE_MS;
     if (made->options.steps_per_run_max > SG_LIMIT_STEPS_PER_RUN_MAX)
         made->options.steps_per_run_max = SG_LIMIT_STEPS_PER_RUN_MAX;
+    if (made->options.calls_per_app_max <= 0)
+        made->options.calls_per_app_max = SG_LIMIT_CALLS_PER_APP;
     sg_rng_init(&made->rng, options->seed);
     made->next_position = 1;
     made->next_job_id = 1;
@@ -54,11 +57,13 @@ enum sg_status sg_engine_create(const struct sg_engine_options *options, struct 
     sg_map_init_ids(&made->runs, offsetof(struct sg_run, id));
     sg_map_init_ids(&made->recent_keys, offsetof(struct sg_recent_key, mix));
     sg_map_init_strs(&made->slugs, offsetof(struct sg_function, slug));
-    sg_map_init_ids(&made->invocations, 0);
+    sg_map_init_ids(&made->invocations, offsetof(struct sg_invocation, run_id));
+    sg_map_init_strs(&made->invokers, offsetof(struct sg_invocation, invoker));
     sg_map_init_strs(&made->topics, offsetof(struct sg_topic, name));
     sg_map_init_strs(&made->signals, offsetof(struct sg_signal, name));
     sg_heap_init(&made->due);
     sg_fetch_tables_init(made);
+    sg_list_init(&made->movable);
     sg_list_init(&made->cursors);
     sg_list_init(&made->active);
     sg_list_init(&made->cancellations);
@@ -94,6 +99,7 @@ void sg_engine_free(struct sg_engine *engine)
     }
     sg_map_free(&engine->topics);
     sg_map_free(&engine->invocations);
+    sg_map_free(&engine->invokers);
     sg_map_free(&engine->signals);
     sg_fetch_tables_free(engine);
     sg_engine_forget_keys(engine, INT64_MAX);
@@ -217,14 +223,16 @@ static bool jobs_release(struct sg_turn *turn, struct sg_run *run)
         next = sg_job_next(run, job);
         if (!job->is_deferred || job->is_asked)
             continue;
-        job->is_deferred = false;
         if (sg_job_needs_steps(job) && started < JOBS_PER_RELEASE) {
             started++;
             if (!sg_job_start(turn, job))
                 return false;
-        } else if (!sg_heap_add(&turn->engine->due, &job->due)) {
-            turn->is_failed = true;
+            continue;
         }
+        job->is_deferred = false;
+        sg_gate_leave(turn->engine, job);
+        if (!sg_heap_add(&turn->engine->due, &job->due))
+            turn->is_failed = true;
     }
     return true;
 }
@@ -285,6 +293,13 @@ enum sg_status sg_engine_advance(struct sg_engine *engine, int64_t now_ms, int s
             sg_run_flush(&turn, run);
         steps++;
     }
+    struct sg_job *lined;
+    while (steps < steps_max && !turn.is_failed && (lined = sg_gate_next(engine)) != NULL) {
+        struct sg_run *run = lined->run;
+        if (sg_job_start(&turn, lined))
+            sg_run_flush(&turn, run);
+        steps++;
+    }
     sg_cursor_advance(&turn, steps_max);
     sg_cancellation_advance(&turn);
     sg_arena_reset(&engine->scratch);
@@ -294,7 +309,7 @@ enum sg_status sg_engine_advance(struct sg_engine *engine, int64_t now_ms, int s
 int64_t sg_engine_next_due(const struct sg_engine *engine)
 {
     SG_CHECK(engine, SG_ENGINE_MAGIC);
-    if (sg_cursor_can_advance(engine) || sg_cancellation_can_advance(engine))
+    if (sg_cursor_can_advance(engine) || sg_cancellation_can_advance(engine) || sg_gate_can_advance(engine))
         return 0;
     const struct sg_heap_node *node = sg_heap_first(&engine->due);
     return node != NULL ? node->key_ms : INT64_MAX;

@@ -13,6 +13,8 @@
 #include "engine/cancellation.h"
 #include "engine/cursor.h"
 #include "engine/fetch.h"
+#include "engine/gate.h"
+#include "engine/invoke.h"
 #include "engine/job.h"
 #include "engine/pause.h"
 #include "engine/run.h"
@@ -30,7 +32,22 @@ static void member_time(struct sg_buf *out, const struct sg_engine *engine, cons
     member_text(out, key, (struct sg_str){text, len});
 }
 
-static void wait_sentence(struct sg_buf *out, const struct sg_pause *pause, struct sg_str step, struct sg_str until, struct sg_str left)
+/* The run that a step waits for, by name. */
+static void callee_sentence(struct sg_buf *out, const struct sg_engine *engine, const struct sg_run *run, struct sg_str step)
+{
+    const struct sg_run *callee = sg_invoke_callee(engine, run, step);
+    sg_buf_printf(out, "The step %.*s waits for the end of ", SG_FMT(step));
+    if (callee == NULL) {
+        sg_buf_printf(out, "the run that it invoked, which has not been created yet");
+        return;
+    }
+    char id[SG_ULID_LEN + 1];
+    sg_ulid_format(callee->id, id);
+    sg_buf_printf(out, "the run %s of %.*s, which it invoked", id, SG_FMT(callee->function->slug));
+}
+
+static void wait_sentence(struct sg_buf *out, const struct sg_engine *engine, const struct sg_pause *pause, struct sg_str step,
+                          struct sg_str until, struct sg_str left)
 {
     if (pause == NULL || (pause->flags & SG_PAUSE_IS_ANSWERED) != 0) {
         sg_buf_printf(out, "What the step %.*s waited for has come; the run goes on at once.", SG_FMT(step));
@@ -44,7 +61,7 @@ static void wait_sentence(struct sg_buf *out, const struct sg_pause *pause, stru
     else if (pause->kind == SG_PAUSE_SIGNAL)
         sg_buf_printf(out, "The step %.*s waits for a signal that another run has taken over", SG_FMT(step));
     else
-        sg_buf_printf(out, "The step %.*s waits for the end of the run that it invoked", SG_FMT(step));
+        callee_sentence(out, engine, pause->run, step);
     sg_buf_printf(out, ", at most until %.*s (%.*s from now).", SG_FMT(until), SG_FMT(left));
 }
 
@@ -67,12 +84,18 @@ static void job_sentence(struct sg_buf *out, const struct sg_engine *engine, con
     else if (job->is_started)
         sg_buf_printf(out, "A call to %.*s is in flight (dispatch %d); its answer moves the run.", SG_FMT(job->run->function->url),
                       job->generation);
+    else if (sg_gate_is_lined(job))
+        sg_buf_printf(
+            out,
+            "It is due and waits in line: %d jobs of its app are under way, as many as may be (--max-calls-per-app); %u wait, and "
+            "those of older runs go first.",
+            job->run->function->app->under_way, job->run->function->app->line.count);
     else if (job->is_asked)
         sg_buf_printf(out, "What the step %.*s waited for has come; it is being read from the store.", SG_FMT(target));
     else if (job->is_deferred)
         sg_buf_printf(out, "It is due and waits for the run's steps to be read from the store.");
     else if (job->kind == SG_JOB_WAIT)
-        wait_sentence(out, sg_pause_of(job), target, (struct sg_str){text, len}, (struct sg_str){duration, duration_len});
+        wait_sentence(out, engine, sg_pause_of(job), target, (struct sg_str){text, len}, (struct sg_str){duration, duration_len});
     else if (job->kind == SG_JOB_WATCHDOG)
         sg_buf_printf(out,
                       "Its endpoint executes it and reports each step; if it reports nothing until %.*s (%.*s from now), the run fails.",
@@ -93,6 +116,7 @@ static void job_explain(struct sg_buf *out, const struct sg_engine *engine, cons
                         : sg_fetch_is_out(engine, job) ? "requesting"
                         : job->is_started              ? "in_flight"
                         : job->is_deferred             ? "loading"
+                        : sg_gate_is_lined(job)        ? "in_line"
                         : job->kind == SG_JOB_SLEEP    ? "sleeping"
                         : job->kind == SG_JOB_WATCHDOG ? "at_endpoint"
                                                        : "waiting";
@@ -111,6 +135,23 @@ static void job_explain(struct sg_buf *out, const struct sg_engine *engine, cons
     out->is_failed = out->is_failed || sentence.is_failed;
     sg_buf_free(&sentence);
     sg_buf_byte(out, '}');
+}
+
+/* Who has invoked the run. */
+static void invoker_explain(struct sg_buf *out, const struct sg_engine *engine, const struct sg_run *run)
+{
+    if ((run->flags & SG_RUN_IS_INVOKED) == 0)
+        return;
+    struct sg_run *invoker;
+    bool is_awaited = sg_invoke_is_awaited(engine, run, &invoker);
+    struct sg_str slug = invoker != NULL ? invoker->function->slug : SG_STR("(it has ended)");
+    struct sg_buf sentence;
+    sg_buf_init(&sentence);
+    sg_buf_printf(&sentence, "A step of the run %.*s %s%.*s invoked it and %s.", SG_ULID_LEN, sg_invoke_of(engine, run).ptr,
+                  invoker != NULL ? "of " : "", SG_FMT(slug), is_awaited ? "waits for its end" : "waits for it no more");
+    member_text(out, "invoked_by", sg_buf_str(&sentence));
+    out->is_failed = out->is_failed || sentence.is_failed;
+    sg_buf_free(&sentence);
 }
 
 /* Whether a bulk cancellation is on its way to the run. */
@@ -148,6 +189,7 @@ static void run_explain(struct sg_buf *out, const struct sg_engine *engine, cons
     member_text(out, "held_by", sg_str_from(hold));
     if (run->function->is_archived)
         member_text(out, "note", SG_STR("The function is no longer registered; the app will probably not know it."));
+    invoker_explain(out, engine, run);
     cancellation_explain(out, engine, run);
     sg_buf_append(out, SG_STR(",\"jobs\":["));
     for (const struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job)) {

@@ -11,6 +11,7 @@
 #include "engine/cancellation.h"
 #include "engine/cursor.h"
 #include "engine/fetch.h"
+#include "engine/gate.h"
 #include "engine/invoke.h"
 #include "engine/job.h"
 #include "engine/run.h"
@@ -30,9 +31,10 @@ void sg_engine_stats(const struct sg_engine *engine, struct sg_engine_stats *sta
     SG_CHECK(engine, SG_ENGINE_MAGIC);
     *stats = (struct sg_engine_stats){
         .runs = (int64_t)engine->runs.count,
-        .jobs = engine->due.count,
+        .jobs = engine->due.count + engine->lined,
         .calls = engine->calls,
         .fetches = (int64_t)engine->fetches.count,
+        .lined = engine->lined,
         .hydrated = engine->hydrated,
         .apps = (int64_t)engine->apps.count,
         .functions = (int64_t)engine->functions.count,
@@ -54,7 +56,7 @@ void sg_engine_stats(const struct sg_engine *engine, struct sg_engine_stats *sta
 int64_t sg_engine_count_due(const struct sg_engine *engine, int64_t now_ms)
 {
     SG_CHECK(engine, SG_ENGINE_MAGIC);
-    return (int64_t)sg_heap_count_until(&engine->due, now_ms);
+    return (int64_t)sg_heap_count_until(&engine->due, now_ms) + engine->lined;
 }
 
 static bool job_check(const struct sg_run *run, const struct sg_job *job, struct sg_error *error)
@@ -66,6 +68,8 @@ static bool job_check(const struct sg_run *run, const struct sg_job *job, struct
     if (is_ended ? (is_waiting || job->is_started) : (int)is_waiting + job->is_started + job->is_deferred != 1)
         return sg_error_set(error, SG_CONFLICT, "job %lld is waiting %d, started %d, deferred %d; its run has ended: %d",
                             (long long)sg_job_id(job), is_waiting, job->is_started, job->is_deferred, is_ended) == SG_OK;
+    if (job->has_slot != (job->is_started || job->is_deferred))
+        return sg_error_set(error, SG_CONFLICT, "job %lld has a slot: %d", (long long)sg_job_id(job), job->has_slot) == SG_OK;
     if (job->is_deferred && run->hold == SG_HOLD_NONE && !job->is_asked)
         return sg_error_set(error, SG_CONFLICT, "job %lld is deferred, but its run is not held", (long long)sg_job_id(job)) == SG_OK;
     return true;
@@ -120,6 +124,21 @@ bool sg_engine_check(const struct sg_engine *engine, struct sg_error *error)
     if (fetching != engine->fetching.count)
         return sg_error_set(error, SG_CONFLICT, "%zu jobs are said to wait for requests, %zu do", engine->fetching.count, fetching) ==
                SG_OK;
+    int64_t slots = 0;
+    cursor = 0;
+    const struct sg_app *app;
+    while ((app = sg_map_next(&engine->apps, &cursor)) != NULL) {
+        slots -= app->under_way;
+        if (!sg_gate_check(engine, app))
+            return sg_error_set(error, SG_CONFLICT, "app %.*s has %d jobs under way and %u in line", SG_FMT(app->name), app->under_way,
+                                app->line.count) == SG_OK;
+    }
+    cursor = 0;
+    while ((run = sg_map_next(&engine->runs, &cursor)) != NULL)
+        for (const struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job))
+            slots += job->has_slot;
+    if (slots != 0)
+        return sg_error_set(error, SG_CONFLICT, "%lld more jobs are under way than the apps count", (long long)slots) == SG_OK;
     if (calls != engine->calls)
         return sg_error_set(error, SG_CONFLICT, "the engine counts %lld calls, its runs %lld", (long long)engine->calls,
                             (long long)calls) == SG_OK;

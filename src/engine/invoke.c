@@ -10,6 +10,7 @@
  */
 #include "engine/invoke.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <stepgate/json.h>
@@ -23,12 +24,6 @@
 #include "engine/step.h"
 #include "engine/topic.h"
 #include "engine/wait.h"
-
-/* Who waits for the end of a run. */
-struct sg_invocation {
-    struct sg_id run_id;
-    struct sg_str invoker; /* behind the struct */
-};
 
 /* ---- who invoked a run ---- */
 
@@ -44,8 +39,10 @@ bool sg_invoke_remember(struct sg_engine *engine, struct sg_run *run, struct sg_
         sg_free(invocation);
         return false;
     }
+    /* Of two with one invoker, which no store should hold, one is found by it. */
+    bool is_added = sg_map_add(&engine->invokers, invocation) != SG_NO_MEMORY;
     run->flags |= SG_RUN_IS_INVOKED;
-    return true;
+    return is_added;
 }
 
 struct sg_str sg_invoke_of(const struct sg_engine *engine, const struct sg_run *run)
@@ -58,27 +55,56 @@ struct sg_str sg_invoke_of(const struct sg_engine *engine, const struct sg_run *
 
 void sg_invoke_forget(struct sg_engine *engine, const struct sg_run *run)
 {
-    if ((run->flags & SG_RUN_IS_INVOKED) != 0)
-        sg_free(sg_map_remove_id(&engine->invocations, run->id));
+    if ((run->flags & SG_RUN_IS_INVOKED) == 0)
+        return;
+    struct sg_invocation *invocation = sg_map_remove_id(&engine->invocations, run->id);
+    if (invocation != NULL && sg_map_get_str(&engine->invokers, invocation->invoker) == invocation)
+        sg_map_remove_str(&engine->invokers, invocation->invoker);
+    sg_free(invocation);
+}
+
+/* The run and the step that the correlation id names; false: it is none. */
+static bool invoker_read(struct sg_str invoker, struct sg_id *run_id, struct sg_str *step_id)
+{
+    if (invoker.len <= SG_ULID_LEN || !sg_ulid_parse((struct sg_str){invoker.ptr, SG_ULID_LEN}, run_id))
+        return false;
+    *step_id = (struct sg_str){invoker.ptr + SG_ULID_LEN + 1, invoker.len - SG_ULID_LEN - 1};
+    return true;
 }
 
 /* The open pause that the correlation id names; NULL: nobody waits any more. */
-static struct sg_pause *pause_of(struct sg_turn *turn, struct sg_str invoker)
+static struct sg_pause *pause_of(const struct sg_engine *engine, struct sg_str invoker)
 {
     struct sg_id run_id;
-    if (invoker.len <= SG_ULID_LEN || !sg_ulid_parse((struct sg_str){invoker.ptr, SG_ULID_LEN}, &run_id))
-        return NULL;
-    struct sg_run *run = sg_map_get_id(&turn->engine->runs, run_id);
+    struct sg_str step_id;
+    struct sg_run *run = invoker_read(invoker, &run_id, &step_id) ? sg_map_get_id(&engine->runs, run_id) : NULL;
     if (run == NULL || (run->flags & SG_RUN_IS_ENDED) != 0)
         return NULL;
-    struct sg_str step_id = {invoker.ptr + SG_ULID_LEN + 1, invoker.len - SG_ULID_LEN - 1};
     struct sg_pause *pause = sg_pause_find(run, step_id);
-    return pause != NULL && pause->kind == SG_PAUSE_INVOKE && sg_pause_is_open(pause, turn->now_ms) ? pause : NULL;
+    return pause != NULL && pause->kind == SG_PAUSE_INVOKE && sg_pause_is_open(pause, engine->now_ms) ? pause : NULL;
+}
+
+struct sg_run *sg_invoke_callee(const struct sg_engine *engine, const struct sg_run *run, struct sg_str step_id)
+{
+    char text[SG_ULID_LEN + 1 + SG_LIMIT_STEP_ID_BYTES + 1];
+    sg_ulid_format(run->id, text);
+    int len = snprintf(text + SG_ULID_LEN, sizeof(text) - SG_ULID_LEN, ".%.*s", SG_FMT(step_id));
+    const struct sg_invocation *invocation = sg_map_get_str(&engine->invokers, (struct sg_str){text, SG_ULID_LEN + (size_t)len});
+    return invocation != NULL ? sg_map_get_id(&engine->runs, invocation->run_id) : NULL;
+}
+
+bool sg_invoke_is_awaited(const struct sg_engine *engine, const struct sg_run *run, struct sg_run **invoker)
+{
+    struct sg_id run_id;
+    struct sg_str step_id;
+    struct sg_str text = sg_invoke_of(engine, run);
+    *invoker = invoker_read(text, &run_id, &step_id) ? sg_map_get_id(&engine->runs, run_id) : NULL;
+    return pause_of(engine, text) != NULL;
 }
 
 void sg_invoke_ended(struct sg_turn *turn, const struct sg_run *run, int64_t position)
 {
-    struct sg_pause *pause = pause_of(turn, sg_invoke_of(turn->engine, run));
+    struct sg_pause *pause = pause_of(turn->engine, sg_invoke_of(turn->engine, run));
     if (pause != NULL)
         sg_pause_answer_event(turn, pause, position);
 }
@@ -99,7 +125,7 @@ static void refuse(struct sg_turn *turn, struct sg_pause *pause, struct sg_str m
 
 void sg_invoke_refused(struct sg_turn *turn, struct sg_str invoker, struct sg_str message)
 {
-    struct sg_pause *pause = pause_of(turn, invoker);
+    struct sg_pause *pause = pause_of(turn->engine, invoker);
     if (pause != NULL)
         refuse(turn, pause, message);
 }

@@ -23,6 +23,10 @@ void sg_invoke_ended(struct sg_turn *turn, const struct sg_run *run, int64_t pos
 /* Who invoked a run is kept beside it: "<run id>.<step id>". False if memory ran out. */
 bool sg_invoke_remember(struct sg_engine *engine, struct sg_run *run, struct sg_str invoker);
 struct sg_str sg_invoke_of(const struct sg_engine *engine, const struct sg_run *run);
+/* The live run that the step has invoked; NULL: it has ended, or is still to come. */
+struct sg_run *sg_invoke_callee(const struct sg_engine *engine, const struct sg_run *run, struct sg_str step_id);
+/* Whether whoever invoked the run still waits; *invoker is the run that did, NULL if it has ended. */
+bool sg_invoke_is_awaited(const struct sg_engine *engine, const struct sg_run *run, struct sg_run **invoker);
 void sg_invoke_forget(struct sg_engine *engine, const struct sg_run *run);
 
 #endif

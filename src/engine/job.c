@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "engine/endpoint.h"
 #include "engine/fetch.h"
+#include "engine/gate.h"
 #include "engine/group.h"
 #include "engine/pause.h"
 #include "engine/run.h"
@@ -160,7 +161,7 @@ struct sg_job *sg_job_add(struct sg_turn *turn, struct sg_run *run, const struct
     if (engine->next_job_id >= engine->job_ids_end)
         job_ids_reserve(turn);
     job->due.tie = (uint64_t)engine->next_job_id++;
-    job->kind = (uint8_t)spec->kind & 15u;
+    job->kind = (uint8_t)spec->kind & 7u;
     job->flags = (uint8_t)spec->flags;
     job->is_new = true;
     job->due.key_ms = spec->due_at_ms;
@@ -186,14 +187,12 @@ static bool jobs_flush(struct sg_turn *turn, struct sg_run *run)
     struct sg_job *job = sg_job_first(run);
     while (job != NULL) {
         struct sg_job *next = sg_job_next(run, job); /* starting a new call removes no job but, with the run, all */
-        if (job->is_new) {
+        if (job->is_new && job->due.key_ms <= turn->now_ms && run->hold == SG_HOLD_NONE) {
+            if (!sg_job_start(turn, job))
+                return false;
+        } else if (job->is_new) {
             job->is_new = false;
-            if (job->due.key_ms <= turn->now_ms && run->hold == SG_HOLD_NONE) {
-                if (!sg_job_start(turn, job))
-                    return false;
-            } else {
-                sg_job_write(turn, job);
-            }
+            sg_job_write(turn, job);
         }
         job = next;
     }
@@ -220,17 +219,20 @@ bool sg_job_start(struct sg_turn *turn, struct sg_job *job)
     assert(!job->is_started);
     assert(job->due.key_ms <= turn->now_ms); /* never early: users compare clocks */
 
-    if (sg_heap_has(&job->due))
-        sg_heap_remove(&engine->due, &job->due);
+    bool is_new = job->is_new;
+    job->is_new = false;
+    sg_gate_unqueue(engine, job);
     if (job->kind == SG_JOB_TIMEOUT)
         return sg_timeout_fire(turn, job); /* also while the run is held */
     if (!sg_timeout_check(turn, run))
         return false;
-    if (run->hold != SG_HOLD_NONE || (sg_job_needs_steps(job) && !sg_run_hydrate(turn, run))) {
-        job->is_deferred = true; /* its record stays as it is: due */
+    bool has_passed = sg_gate_pass(turn, job);
+    job->is_deferred = has_passed && (run->hold != SG_HOLD_NONE || (sg_job_needs_steps(job) && !sg_run_hydrate(turn, run)));
+    if (!has_passed || job->is_deferred) {
+        if (is_new) /* else its record stays as it is: due */
+            sg_job_write(turn, job);
         return true;
     }
-    job->is_deferred = false;
     if (job->kind == SG_JOB_WAIT) {
         sg_pause_due(turn, job);
         return true;
@@ -332,6 +334,7 @@ static void call_stop(struct sg_engine *engine, struct sg_job *job)
     assert(job->run->calls > 0);
     job->run->calls--;
     engine->calls--;
+    sg_gate_leave(engine, job);
 }
 
 void sg_job_retry(struct sg_turn *turn, struct sg_job *job, int64_t delay_ms)
@@ -369,8 +372,8 @@ void sg_job_silence(struct sg_engine *engine, struct sg_job *job)
     call_stop(engine, job);
     job->is_deferred = false;
     job->is_asked = false;
-    if (sg_heap_has(&job->due))
-        sg_heap_remove(&engine->due, &job->due);
+    sg_gate_leave(engine, job);
+    sg_gate_unqueue(engine, job);
 }
 
 void sg_job_forget(struct sg_engine *engine, struct sg_job *job)
@@ -448,7 +451,7 @@ enum sg_status sg_job_restore(struct sg_engine *engine, struct sg_run *run, cons
     if (job == NULL)
         return SG_NO_MEMORY;
     job->due.tie = (uint64_t)values[SG_JOB_ID].number;
-    job->kind = (uint8_t)kind & 15u;
+    job->kind = (uint8_t)kind & 7u;
     job->flags = (uint8_t)values[SG_JOB_FLAGS].number;
     job->attempt = (int8_t)values[SG_JOB_ATTEMPT].number;
     job->generation = (int32_t)values[SG_JOB_GENERATION].number;
@@ -465,8 +468,9 @@ void sg_job_resume(struct sg_engine *engine, struct sg_job *job)
 {
     SG_CHECK(job, SG_JOB_MAGIC);
     assert(!job->is_started);
-    if (sg_heap_has(&job->due))
-        sg_heap_remove(&engine->due, &job->due);
+    sg_gate_unqueue(engine, job);
+    if (!job->has_slot)
+        sg_gate_force(engine, job);
     job->is_deferred = false;
     job->is_started = true;
     job->run->calls++;
@@ -478,8 +482,7 @@ void sg_job_postpone(struct sg_turn *turn, struct sg_job *job, int64_t due_at_ms
     SG_CHECK(job, SG_JOB_MAGIC);
     assert(!job->is_started);
     bool is_waiting = sg_heap_has(&job->due);
-    if (is_waiting)
-        sg_heap_remove(&turn->engine->due, &job->due);
+    sg_gate_unqueue(turn->engine, job);
     job->due.key_ms = due_at_ms;
     if (is_waiting && !sg_heap_add(&turn->engine->due, &job->due))
         turn->is_failed = true;

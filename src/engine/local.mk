@@ -13,6 +13,7 @@ src_engine_libengine_la_SOURCES = \
 	src/engine/event.c src/engine/event.h \
 	src/engine/explain.c src/engine/explain.h \
 	src/engine/fetch.c src/engine/fetch.h \
+	src/engine/gate.c src/engine/gate.h \
 	src/engine/group.c src/engine/group.h \
 	src/engine/inspect.c \
 	src/engine/invoke.c src/engine/invoke.h \

@@ -51,6 +51,9 @@ struct sg_app {
     struct sg_str error;
     struct sg_arena arena;
     struct sg_list functions;
+    int under_way;       /* jobs that have a slot */
+    struct sg_heap line; /* due jobs that wait for one, by the age of their runs */
+    struct sg_list_node in_movable;
 };
 
 struct sg_trigger {
@@ -196,11 +199,12 @@ struct sg_job {
     uint16_t target_len;
     int8_t attempt;
     uint8_t flags;
-    uint8_t kind : 4;
+    uint8_t kind : 3;
     bool is_started : 1;
     bool is_deferred : 1; /* due, waiting for its run's load or for the value of its pause */
     bool is_new : 1;      /* added in this turn: started or written when the run is flushed */
     bool is_asked : 1;    /* the value of its pause is being loaded */
+    bool has_slot : 1;    /* of its app: it is started or deferred (gate.c) */
     char text[];
 };
 
@@ -231,6 +235,12 @@ struct sg_pause {
             char bytes[];
         } * value; /* answered without an event: the memo */
     } as;
+};
+
+/* Who waits for the end of an invoked run. */
+struct sg_invocation {
+    struct sg_id run_id;
+    struct sg_str invoker; /* "<run id>.<step id>", behind the struct */
 };
 
 /* Who waits for a signal. */
@@ -344,11 +354,13 @@ struct sg_engine {
     struct sg_map runs;        /* by id */
     struct sg_map slugs;       /* functions that can be invoked, by slug */
     struct sg_map invocations; /* who waits for an invoked run's end, by its id */
+    struct sg_map invokers;    /* the same, by who waits */
     struct sg_map topics;      /* by event name */
     struct sg_map signals;     /* by name */
     struct sg_heap due;
     struct sg_map fetching; /* jobs with requests out, by job (fetch.c) */
     struct sg_map fetches;  /* the requests, by run and step */
+    struct sg_list movable; /* apps with jobs in line and slots for them */
     struct sg_list cursors;
     struct sg_list active;        /* cursors that can advance */
     struct sg_list cancellations; /* in order of their ids */
@@ -366,6 +378,7 @@ struct sg_engine {
     int64_t answer_cursors;
     int64_t cancellation_count;
     int64_t hydrated;
+    int64_t lined; /* due jobs that wait for a slot of their app */
     int64_t stray;
     int64_t damaged;
     bool is_runs_load_outstanding;

@@ -323,6 +323,7 @@ static enum sg_status open_engine(struct sg_node *node, struct sg_batch **first,
     struct sg_engine_options options = {.retry_interval_ms = node->options.retry_interval_ms,
                                         .clock_offset_ms = sg_clock_offset_ms(&node->clock),
                                         .steps_per_run_max = node->options.steps_per_run_max,
+                                        .calls_per_app_max = node->options.calls_per_app_max,
                                         .endpoint_idle_ms = node->options.endpoint_timeout_ms};
     if (!sg_random_bytes(&options.seed, sizeof(options.seed)))
         return sg_error_set(error, SG_SYSTEM, "the system gave no random bytes");

@@ -43,6 +43,7 @@ struct sg_node_options {
     int64_t endpoint_timeout_ms; /* a durable endpoint that reports nothing */
     int waiting_clients_max;
     int connections_per_app_max;
+    int calls_per_app_max; /* under way in the engine */
     int calls_max;
     int fetches_max;           /* requests of steps */
     bool allows_private_fetch; /* they may go to addresses that are not public */

@@ -20,6 +20,7 @@ static void queue_rows(const struct sg_node_options *options, const struct sg_me
     int64_t bytes_max = or_else(options->inbox_bytes_max, SG_LIMIT_INBOX_BYTES);
     sg_status_row(out, "queue.jobs", now->engine.jobs, 0, "jobs that wait for their time or are due");
     sg_status_row(out, "queue.due", now->due, 0, "of these, due and not started");
+    sg_status_row(out, "queue.in_line", now->engine.lined, 0, "of these, held back because their app has as many calls as it may");
     sg_status_row(out, "queue.due_lag_ms", now->lag_ms, 0, "how late the oldest of these is");
     sg_status_row(out, "queue.cursors", now->engine.cursors, 0, "works done in slices that are not finished");
     sg_status_row(out, "queue.cancellations", now->engine.cancellations, SG_LIMIT_CANCELLATIONS,

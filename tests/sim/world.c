@@ -249,6 +249,10 @@ static void seal(struct world *world)
     struct sg_error error = {0};
     if (!sg_engine_check(world->engine, &error))
         oracle_break(&world->oracle, "%s", error.message);
+    struct sg_engine_stats stats;
+    sg_engine_stats(world->engine, &stats);
+    if (world->calls_max > 0 && stats.calls > world->calls_max && world->incarnation == 0)
+        oracle_break(&world->oracle, "%lld calls at once; an app may have %d", (long long)stats.calls, world->calls_max);
     struct sealed *sealed = &world->sealed[world->sealed_count++];
     *sealed = (struct sealed){.batch = world->open, .now_ms = world->now_ms};
     world->open = NULL;
@@ -536,6 +540,7 @@ static void engine_start(struct world *world, const struct sg_buf *expected)
         .seed = sg_rng_next(&world->rng),
         .retry_interval_ms = world->scenario->retry_interval_ms,
         .steps_per_run_max = world->scenario->steps_max,
+        .calls_per_app_max = world->calls_max,
         .is_fully_parked = world_chance(world, 4000),
     };
     world->batch_number = world->committed; /* what was not committed never happened */
@@ -597,6 +602,7 @@ void world_live(struct world *world, const struct scenario *scenario, uint64_t s
     world->inbox = calloc(WORLD_PENDING_MAX, sizeof(*world->inbox));
     rig_need(world->inbox != NULL, "no memory for an inbox");
     chances_draw(world);
+    world->calls_max = world_chance(world, 4000) ? 1 + (int)world_below(world, 12) : 0;
     world->batch_messages_max = 1 + (int)world_below(world, world_chance(world, 5000) ? 4 : 40);
     struct sg_error error = {0};
     rig_need(sg_store_open_memory(&world->store, &error) == SG_OK, error.message);

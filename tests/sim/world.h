@@ -135,6 +135,7 @@ struct world {
     struct sg_batch *open;
     int open_messages;
     int batch_messages_max;
+    int calls_max; /* of the app at once; 0: the usual limit */
     struct sealed sealed[WORLD_SEALED_MAX];
     int sealed_count;
     int64_t batch_number;

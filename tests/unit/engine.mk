@@ -11,6 +11,7 @@ tests_unit_engine_test_SOURCES = \
 	tests/unit/engine_fetch.c \
 	tests/unit/engine_field.c \
 	tests/unit/engine_fixture.c tests/unit/engine_fixture.h \
+	tests/unit/engine_gate.c \
 	tests/unit/engine_invoke.c \
 	tests/unit/engine_loads.c \
 	tests/unit/engine_loop.c \

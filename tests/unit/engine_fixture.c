@@ -803,3 +803,19 @@ int64_t runs_of(struct fixture *f, const char *slug)
     rig_need(sg_store_read(f->reader, &query, run_visit, &counted, &error) == SG_OK, error.message);
     return counted.count;
 }
+
+const char *why(struct fixture *f, struct sg_id run_id)
+{
+    struct sg_message *message = sg_message_create(SG_MESSAGE_EXPLAIN);
+    rig_need(message != NULL, "no memory for a message");
+    message->as.explain.run_id = run_id;
+    begin_batch(f);
+    struct client *client = post(f, message);
+    struct sg_str text = SG_STR_NULL;
+    for (size_t index = 0; index < f->batch->effect_count; index++)
+        if (f->batch->effects[index].client == &client->base)
+            text = sg_arena_printf(&f->arena, "%.*s", SG_FMT(f->batch->effects[index].reply.text));
+    end_batch(f);
+    rig_need(text.ptr != NULL, "nobody explained");
+    return text.ptr;
+}

@@ -158,6 +158,8 @@ const char *step_text(struct fixture *f, const char *step, int column);
 const char *events(struct fixture *f);
 int64_t runs_of(struct fixture *f, const char *slug);
 struct sg_engine_stats stats(struct fixture *f);
+/* Why the run is not moving: the engine's JSON, in the fixture's arena. */
+const char *why(struct fixture *f, struct sg_id run_id);
 
 /* JSON with single quotes, canonical, in the fixture's arena. */
 struct sg_str json(struct fixture *f, const char *text);

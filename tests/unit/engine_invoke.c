@@ -213,3 +213,89 @@ Test(engine_invoke, without_a_function_the_run_fails)
     ASSERT_TEXT(run_status(f), "Failed");
     fixture_free(f);
 }
+
+Test(engine_invoke, both_sides_explain_who_waits_for_whom)
+{
+    struct fixture *f = two_functions();
+    char id[SG_ULID_LEN + 1];
+    report(f, INVOKE);
+    struct sg_id callee = f->last_run;
+    crash(f);
+
+    const char *text = why(f, caller_id);
+    sg_ulid_format(callee, id);
+    cr_assert(strstr(text, "The step i waits for the end of the run ") != NULL && strstr(text, id) != NULL, "%s", text);
+    cr_assert(strstr(text, " of callee, which it invoked, at most until ") != NULL, "%s", text);
+    text = why(f, callee);
+    sg_ulid_format(caller_id, id);
+    cr_assert(strstr(text, "\"invoked_by\":\"A step of the run ") != NULL && strstr(text, id) != NULL, "%s", text);
+    cr_assert(strstr(text, " of fn invoked it and waits for its end.") != NULL, "%s", text);
+
+    cancel(f, caller_id);
+    text = why(f, callee);
+    cr_assert(strstr(text, "(it has ended) invoked it and waits for it no more.") != NULL, "%s", text);
+    fixture_free(f);
+}
+
+Test(engine_invoke, chains_of_invokes_end_from_the_inside_out)
+{
+    struct fixture *f = fixture_create("10:00:00");
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0}, {"callee", "demo/other", NULL, 0, 0}, {"inner", "demo/inner", NULL, 0, 0});
+    send_event(f, "demo/go");
+    caller_id = f->last_run;
+    report(f, INVOKE);
+    struct sg_id callee = f->last_run;
+    report(f, "[{'op':'InvokeFunction','id':'j','opts':{'function_id':'inner','payload':{}}}]");
+
+    crash(f);
+    fail(f, "{'message':'boom','name':'Error'}", true);
+    f->last_run = callee;
+    ASSERT_TEXT(memo(f, "j"), "{\"error\":{\"message\":\"boom\",\"name\":\"Error\"}}");
+    crash(f);
+    finish(f, "'survived'");
+
+    ASSERT_TEXT(memo_of_caller(f), "{\"data\":\"survived\"}");
+    fixture_free(f);
+}
+
+Test(engine_invoke, a_caller_that_is_cancelled_leaves_the_other_run_alone)
+{
+    struct fixture *f = two_functions();
+    report(f, INVOKE);
+    struct sg_id callee = f->last_run;
+
+    cancel(f, caller_id);
+    finish_to(f, 1, "1");
+
+    f->last_run = callee;
+    ASSERT_TEXT(run_status(f), "Completed");
+    ASSERT_INT(f->call_count, 2);
+    fixture_free(f);
+}
+
+/* The caller's timeout and the answer may come in one commit: the first of them counts. */
+Test(engine_invoke, an_end_that_comes_with_the_timeout_is_told_once)
+{
+    struct fixture *f = two_functions();
+    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{},'timeout':'5m'}}]");
+    crash(f);
+    finish(f, "1");
+    ASSERT_TEXT(memo_of_caller(f), "{\"data\":1}");
+    move_clock(f, "10:05:00");
+
+    ASSERT_TEXT(memo_of_caller(f), "{\"data\":1}");
+    ASSERT_TEXT(stack(f), "i");
+    fixture_free(f);
+}
+
+Test(engine_invoke, sessions_of_the_call_win_over_those_that_are_passed_on)
+{
+    struct fixture *f = two_functions();
+    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{'meta':{"
+              "'propagated_sessions':{'a':'1','b':'1','c':'1'},'sessions':{'b':'2','c':null,'d':'2'}}}}}]");
+
+    struct sg_str body = rig_event_body(f->reader, 2, &f->arena);
+    cr_assert(memmem(body.ptr, body.len, "\"meta\":{\"sessions\":{\"a\":\"1\",\"b\":\"2\",\"d\":\"2\"}}", 45) != NULL, "%.*s",
+              SG_FMT(body));
+    fixture_free(f);
+}

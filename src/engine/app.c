@@ -288,13 +288,18 @@ void sg_app_register(struct sg_turn *turn, struct sg_message *message)
 
 /* ---- durable endpoints ---- */
 
+bool sg_app_is_endpoint(const struct sg_app *app)
+{
+    return sg_str_eq(app->sync_kind, ENDPOINT_KIND);
+}
+
 static size_t endpoint_app_count(const struct sg_engine *engine)
 {
     size_t count = 0;
     size_t cursor = 0;
     const struct sg_app *app;
     while ((app = sg_map_next(&engine->apps, &cursor)) != NULL)
-        count += sg_str_eq(app->sync_kind, ENDPOINT_KIND);
+        count += sg_app_is_endpoint(app);
     return count;
 }
 

@@ -30,4 +30,7 @@ enum sg_status sg_function_restore(struct sg_engine *engine, const struct sg_rec
 bool sg_app_restored(struct sg_engine *engine);
 void sg_app_free_all(struct sg_engine *engine);
 
+/* Whether the app is one of durable endpoints: nobody registered it, and only its clients' requests start its functions. */
+bool sg_app_is_endpoint(const struct sg_app *app);
+
 #endif

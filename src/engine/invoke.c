@@ -140,7 +140,9 @@ static struct sg_function *function_find(const struct sg_engine *engine, struct 
         function = sg_map_get_id(&engine->functions, id);
     if (function == NULL)
         function = sg_map_get_str(&engine->slugs, id_or_slug);
-    return function != NULL && !function->is_archived && !function->app->is_archived ? function : NULL;
+    if (function == NULL || function->is_archived || function->app->is_archived || sg_app_is_endpoint(function->app))
+        return NULL; /* an endpoint answers a client's request: without one there is nothing to call it with */
+    return function;
 }
 
 /* Members of an object, all but `_inngest`, each with a comma behind it. */

@@ -299,3 +299,18 @@ Test(engine_invoke, sessions_of_the_call_win_over_those_that_are_passed_on)
               SG_FMT(body));
     fixture_free(f);
 }
+
+Test(engine_invoke, a_durable_endpoint_cannot_be_invoked)
+{
+    struct fixture *f = fixture_create("10:00:00");
+    endpoint_begins(f, "r1", "[{'op':'StepRun','id':'a','data':1}]");
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0});
+    send_event(f, "demo/go");
+    caller_id = f->last_run;
+
+    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'POST /do','payload':{}}}]");
+
+    ASSERT_INT(runs_of(f, "POST /do"), 1); /* its own */
+    ASSERT_TEXT(memo_of_caller(f), "{\"error\":{\"message\":\"could not find function with ID: POST /do\",\"name\":\"Error\"}}");
+    fixture_free(f);
+}

@@ -69,6 +69,8 @@ int sg_str_cmp(struct sg_str a, struct sg_str b); /* bytewise, like memcmp, shor
 struct sg_str sg_str_trim(struct sg_str text);    /* ASCII white space at both ends */
 /* Index of `byte` in `text`, or -1. */
 ptrdiff_t sg_str_index(struct sg_str text, char byte);
+/* The first `len_max` bytes at most, without the beginning of a UTF-8 character that does not fit whole. */
+struct sg_str sg_str_cut(struct sg_str text, size_t len_max);
 /* 64-bit hash, seeded per process; not stable across processes. */
 uint64_t sg_str_hash(struct sg_str text);
 /* Decimal int64 of the whole text (optional '-'), false if it is anything else or overflows. */

@@ -46,19 +46,9 @@ static const struct unit units[] = {
     {{"w", 1}, UINT64_C(604800000000000)},
 };
 
-static struct sg_str shown(struct sg_str text)
-{
-    if (text.len > SHOWN_MAX) {
-        text.len = SHOWN_MAX;
-        while (text.len > 0 && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80)
-            text.len--;
-    }
-    return text;
-}
-
 static enum sg_status refuse(struct sg_error *error, struct sg_str text, const char *why)
 {
-    return sg_error_set(error, SG_INVALID_DURATION, "invalid duration \"%.*s\": %s", SG_FMT(shown(text)), why);
+    return sg_error_set(error, SG_INVALID_DURATION, "invalid duration \"%.*s\": %s", SG_FMT(sg_str_cut(text, SHOWN_MAX)), why);
 }
 
 static bool is_digit(char byte)
@@ -232,7 +222,7 @@ enum sg_status sg_timeout_parse(struct sg_str text, int64_t wall_now_ms, int64_t
     /* Which of the two was meant? Only a date has its year and a hyphen in front. */
     if (text.len > 4 && is_digit(text.ptr[0]) && text.ptr[4] == '-')
         return sg_error_set(error, SG_INVALID_DURATION, "invalid RFC 3339 timestamp \"%.*s\": expected the form 2006-01-02T15:04:05Z",
-                            SG_FMT(shown(text)));
+                            SG_FMT(sg_str_cut(text, SHOWN_MAX)));
     return SG_INVALID_DURATION;
 }
 

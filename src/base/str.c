@@ -101,3 +101,12 @@ bool sg_str_to_int(struct sg_str text, int64_t *value)
     *value = sum;
     return true;
 }
+
+struct sg_str sg_str_cut(struct sg_str text, size_t len_max)
+{
+    if (text.len <= len_max)
+        return text;
+    while (len_max > 0 && ((unsigned char)text.ptr[len_max] & 0xc0) == 0x80)
+        len_max--;
+    return (struct sg_str){text.ptr, len_max};
+}

@@ -32,11 +32,9 @@ static void print_short(const struct sg_cel_value *value, struct sg_buf *out)
         sg_cel_value_print(value, &text);
     else
         sg_buf_append(&text, SG_STR("(large)"));
-    size_t len = text.len < SHOWN_MAX ? text.len : SHOWN_MAX;
-    while (len < text.len && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
-        len--;
-    sg_buf_append(out, (struct sg_str){text.ptr, len});
-    if (len < text.len)
+    struct sg_str shown = sg_str_cut(sg_buf_str(&text), SHOWN_MAX);
+    sg_buf_append(out, shown);
+    if (shown.len < text.len)
         sg_buf_append(out, SG_STR("..."));
     out->is_failed = out->is_failed || text.is_failed;
     sg_buf_free(&text);

@@ -191,9 +191,5 @@ static struct sg_str cut(struct sg_str text)
 {
     if (text.ptr == NULL)
         return SG_STR("");
-    size_t len = text.len < VALUE_SHOWN_MAX ? text.len : VALUE_SHOWN_MAX;
-    /* Not in the middle of a character. */
-    while (len < text.len && len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
-        len--;
-    return (struct sg_str){text.ptr, len};
+    return sg_str_cut(text, VALUE_SHOWN_MAX);
 }

@@ -294,15 +294,15 @@ static bool sleep_begin(struct sg_turn *turn, struct sg_apply *apply, struct sg_
     int64_t delay_ms = 0; /* "" wakes at once: TS 2 and 3 send it for anything under a second */
     int64_t wall_ms = turn->now_ms - turn->engine->options.clock_offset_ms;
     char text[192];
-    int shown = op->duration.len > 64 ? 64 : (int)op->duration.len;
+    struct sg_str shown = sg_str_cut(op->duration, 64);
     if (op->duration.len > 0 && sg_delay_parse(op->duration, wall_ms, &delay_ms, NULL) != SG_OK) {
-        snprintf(text, sizeof(text), "The sleep \"%.*s\" is neither a duration nor a date.", shown, op->duration.ptr);
+        snprintf(text, sizeof(text), "The sleep \"%.*s\" is neither a duration nor a date.", SG_FMT(shown));
         sg_run_fail(turn, run, "Error", text, text);
         return false;
     }
     if (delay_ms > SG_LIMIT_SLEEP_MS) {
-        snprintf(text, sizeof(text), "The sleep \"%.*s\" ends more than one year in the future; sleeps may last at most one year.", shown,
-                 op->duration.ptr);
+        snprintf(text, sizeof(text), "The sleep \"%.*s\" ends more than one year in the future; sleeps may last at most one year.",
+                 SG_FMT(shown));
         sg_run_fail(turn, run, "InngestErrTimeoutTooLong", text, text);
         return false;
     }

@@ -134,8 +134,7 @@ bool sg_wait_timeout_read(struct sg_turn *turn, struct sg_run *run, const struct
     if (sg_timeout_parse(*raw, wall_ms, delay_ms, NULL) == SG_OK)
         return true;
     char text[192];
-    snprintf(text, sizeof(text), "The %s timeout \"%.*s\" is neither a duration nor a date.", what, raw->len > 64 ? 64 : (int)raw->len,
-             raw->ptr);
+    snprintf(text, sizeof(text), "The %s timeout \"%.*s\" is neither a duration nor a date.", what, SG_FMT(sg_str_cut(*raw, 64)));
     sg_run_fail(turn, run, "Error", text, text);
     return false;
 }
@@ -211,7 +210,7 @@ bool sg_wait_begin(struct sg_turn *turn, struct sg_apply *apply, struct sg_step 
         char text[224];
         snprintf(text, sizeof(text),
                  "The wait-for-event timeout \"%.*s\" expires more than one year in the future; timeouts may last at most one year.",
-                 raw.len > 64 ? 64 : (int)raw.len, raw.ptr);
+                 SG_FMT(sg_str_cut(raw, 64)));
         sg_run_fail(turn, run, "InngestErrTimeoutTooLong", text, text);
         is_valid = false;
     }

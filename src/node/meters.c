@@ -38,16 +38,11 @@ static void app_init(struct sg_app_meter *app)
 /* Cut at a character, so that it stays UTF-8. */
 static void label_set(struct sg_meter_label *label, struct sg_id id, struct sg_str name)
 {
-    size_t len = name.len;
-    if (len > sizeof(label->name)) {
-        len = sizeof(label->name);
-        while (len > 0 && ((unsigned char)name.ptr[len] & 0xc0) == 0x80)
-            len--;
-    }
+    name = sg_str_cut(name, sizeof(label->name));
     label->id = id;
-    label->name_len = len;
-    if (len > 0)
-        memcpy(label->name, name.ptr, len);
+    label->name_len = name.len;
+    if (name.len > 0)
+        memcpy(label->name, name.ptr, name.len);
 }
 
 struct sg_meters *sg_meters_create(void)

@@ -200,16 +200,6 @@ static struct sg_str without(struct sg_str text, struct sg_str secret, struct sg
     return copy;
 }
 
-/* Cut, not in the middle of a character. */
-static struct sg_str cut(struct sg_str text, size_t len)
-{
-    if (text.len <= len)
-        return text;
-    while (len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
-        len--;
-    return (struct sg_str){text.ptr, len};
-}
-
 static enum sg_status ai_error(struct sg_str why, struct sg_str body, struct sg_arena *arena, struct sg_str *error)
 {
     struct sg_buf out;
@@ -219,11 +209,11 @@ static enum sg_status ai_error(struct sg_str why, struct sg_str body, struct sg_
     if (body.len <= ERROR_BODY_BYTES_MAX)
         status = body_to_json(body, &out);
     else
-        sg_json_quote(&out, cut(body, ERROR_BODY_BYTES_MAX));
+        sg_json_quote(&out, sg_str_cut(body, ERROR_BODY_BYTES_MAX));
     sg_buf_append(&out, SG_STR(",\"message\":\"Error making AI request: "));
     sg_json_escape(&out, why);
     sg_buf_append(&out, SG_STR("\",\"name\":\"AIGatewayError\",\"stack\":"));
-    sg_json_quote(&out, cut(body, SG_LIMIT_ERROR_STACK_BYTES));
+    sg_json_quote(&out, sg_str_cut(body, SG_LIMIT_ERROR_STACK_BYTES));
     sg_buf_byte(&out, '}');
     if (status == SG_OK)
         *error = sg_arena_adopt(arena, &out);
@@ -236,7 +226,7 @@ static enum sg_status ai_result(const struct sg_fetch_request *request, const st
 {
     if (response->status > 299) {
         struct sg_str why = sg_arena_printf(arena, "unsuccessful status code: %d", response->status);
-        struct sg_str body = without(cut(response->body, 2 * ERROR_BODY_BYTES_MAX), request->secret, arena);
+        struct sg_str body = without(sg_str_cut(response->body, 2 * ERROR_BODY_BYTES_MAX), request->secret, arena);
         if (why.ptr == NULL || (body.ptr == NULL && response->body.len > 0))
             return SG_NO_MEMORY;
         return ai_error(why, body, arena, error);

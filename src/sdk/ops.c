@@ -125,17 +125,6 @@ static enum sg_status read_text(struct sg_str value, struct sg_arena *arena, str
     return sg_json_to_str(value, arena, text);
 }
 
-/* Cuts a display name, not in the middle of a character. */
-static struct sg_str name_cut(struct sg_str name)
-{
-    if (name.len <= SG_LIMIT_STEP_NAME_BYTES)
-        return name;
-    size_t len = SG_LIMIT_STEP_NAME_BYTES;
-    while (len > 0 && ((unsigned char)name.ptr[len] & 0xc0) == 0x80)
-        len--;
-    return (struct sg_str){name.ptr, len};
-}
-
 static enum sg_status read_identity(const struct op_members *members, size_t index, struct sg_arena *arena, struct sg_op *op,
                                     struct sg_error *error)
 {
@@ -164,7 +153,7 @@ static enum sg_status read_identity(const struct op_members *members, size_t ind
                             sg_opcode_name(op->code), op->id.len, SG_LIMIT_STEP_ID_BYTES);
     if (op->display_name.len == 0)
         op->display_name = op->name.len > 0 ? op->name : op->id;
-    op->display_name = name_cut(op->display_name);
+    op->display_name = sg_str_cut(op->display_name, SG_LIMIT_STEP_NAME_BYTES);
     return SG_OK;
 }
 

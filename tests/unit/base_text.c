@@ -39,6 +39,16 @@ Test(str, parts)
     cr_assert(eq(sz, sg_str_from(NULL).len, 0));
 }
 
+Test(str, a_cut_leaves_whole_characters)
+{
+    cr_assert(sg_str_eq(sg_str_cut(SG_STR("abc"), 3), SG_STR("abc")));
+    cr_assert(sg_str_eq(sg_str_cut(SG_STR("abc"), 2), SG_STR("ab")));
+    cr_assert(sg_str_eq(sg_str_cut(SG_STR("a\xc3\xa4z"), 2), SG_STR("a")));
+    cr_assert(sg_str_eq(sg_str_cut(SG_STR("a\xc3\xa4z"), 3), SG_STR("a\xc3\xa4")));
+    cr_assert(eq(sz, sg_str_cut(SG_STR("\xf0\x9f\x98\x80"), 3).len, 0));
+    cr_assert(eq(sz, sg_str_cut(SG_STR_NULL, 3).len, 0));
+}
+
 Test(str, whole_numbers_are_read_exactly_or_not_at_all)
 {
     static const struct {

@@ -247,6 +247,20 @@ Test(engine_waits, malformed_waits_fail_the_run_instead_of_hanging)
     }
 }
 
+Test(engine_waits, a_timeout_that_is_shown_in_part_is_cut_between_characters)
+{
+    struct fixture *f = fixture_with_run("10:00:00");
+    char ops[256];
+    snprintf(ops, sizeof(ops), "[{'op':'WaitForEvent','id':'w','name':'x','opts':{'timeout':'%063d\xc3\xa4'}}]", 0);
+
+    report(f, ops);
+
+    char shown[96];
+    snprintf(shown, sizeof(shown), "%063d\\\" is neither", 0);
+    cr_assert(strstr(run_error(f), shown) != NULL, "%s", run_error(f));
+    fixture_free(f);
+}
+
 Test(engine_waits, one_event_answers_many_runs)
 {
     struct fixture *f = fixture_create("10:00:00");

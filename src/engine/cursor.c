@@ -235,21 +235,33 @@ static struct sg_cursor *answer_cursor_of(const struct sg_engine *engine, const 
     return NULL;
 }
 
-/* The bytes of the answer for the store: without what must not be written. NULL if memory ran out. */
-static struct sg_str answer_bytes(struct sg_turn *turn, const struct sg_answer *answer)
+static bool has_fetch(const struct sg_answer *answer)
+{
+    for (size_t index = 0; index < answer->op_count; index++)
+        if (sg_opcode_is_fetch(answer->ops[index].code))
+            return true;
+    return false;
+}
+
+/* The answer without what must not be written; NULL ops if memory ran out. */
+static struct sg_answer without_secrets(struct sg_turn *turn, const struct sg_answer *answer)
 {
     struct sg_answer stored = *answer;
     stored.ops = sg_arena_alloc(&turn->engine->scratch, answer->op_count * sizeof(*stored.ops));
-    if (stored.ops == NULL)
-        return SG_STR_NULL;
-    for (size_t index = 0; index < answer->op_count; index++) {
+    for (size_t index = 0; index < answer->op_count && stored.ops != NULL; index++) {
         stored.ops[index] = answer->ops[index];
         if (sg_opcode_is_fetch(stored.ops[index].code))
             stored.ops[index].opts = SG_STR_NULL;
     }
+    return stored;
+}
+
+/* As bytes in the batch's memory; NULL if memory ran out. */
+static struct sg_str answer_bytes(struct sg_turn *turn, const struct sg_answer *answer)
+{
     struct sg_buf bytes;
     sg_buf_init(&bytes);
-    sg_answer_encode(&stored, &bytes);
+    sg_answer_encode(answer, &bytes);
     struct sg_str text = bytes.is_failed ? SG_STR_NULL : sg_turn_copy(turn, sg_buf_str(&bytes));
     sg_buf_free(&bytes);
     return text;
@@ -261,13 +273,13 @@ void sg_cursor_answer_add(struct sg_turn *turn, struct sg_job *job, const struct
     int64_t position = seen_from > 0 ? seen_from : engine->next_position;
     struct sg_run *run = job->run;
     struct sg_cursor *cursor = cursor_create(engine, engine->next_cursor_id++, SG_CURSOR_ANSWER, sg_job_id(job));
-    struct sg_str text = answer_bytes(turn, answer);
-    struct sg_buf whole;
-    sg_buf_init(&whole);
-    sg_answer_encode(answer, &whole);
-    bool is_kept = cursor != NULL && text.ptr != NULL && !whole.is_failed && answer_keep(cursor, sg_buf_str(&whole)) == SG_OK;
-    sg_buf_free(&whole);
-    if (!is_kept) {
+    struct sg_str whole = answer_bytes(turn, answer);
+    struct sg_str text = whole; /* nearly always all of it may be written */
+    if (has_fetch(answer)) {
+        struct sg_answer stored = without_secrets(turn, answer);
+        text = stored.ops != NULL ? answer_bytes(turn, &stored) : SG_STR_NULL;
+    }
+    if (cursor == NULL || whole.ptr == NULL || text.ptr == NULL || answer_keep(cursor, whole) != SG_OK) {
         turn->is_failed = true;
         return;
     }

@@ -134,11 +134,11 @@ struct sg_hot {
 };
 
 enum sg_run_flag {
-    SG_RUN_IS_INVOKED = 32,    /* somebody waits for its end (invoke.c) */
     SG_RUN_IS_PLAN_FORCED = 1, /* ctx.disable_immediate_execution */
     SG_RUN_IS_SILENT = 2,      /* its trigger is a failed or finished event: no lifecycle events (reference/02 §6.4) */
     SG_RUN_IS_ENDED = 4,       /* being cleared by a cursor */
     SG_RUN_IS_GROUP_DONE = 8,  /* the discovery of the present group has been enqueued */
+    SG_RUN_IS_INVOKED = 32,    /* somebody waits for its end (invoke.c) */
     SG_RUN_IS_HTTP = 64        /* a durable endpoint's: calls go to the URL of its event */
 };
 

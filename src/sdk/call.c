@@ -40,7 +40,7 @@ void sg_transfer_end(struct sg_transfer *transfer)
     if (transfer->call != NULL)
         sg_call_free(transfer->call);
     transfer->call = NULL;
-    transfer->app = NULL;
+    transfer->line = NULL;
     if (transfer->body.capacity > BODY_BYTES_KEPT)
         sg_buf_free(&transfer->body);
     sg_buf_clear(&transfer->body);

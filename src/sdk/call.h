@@ -32,10 +32,10 @@ struct sg_transfer {
     struct sg_arena arena;               /* of the request that is repeated */
     struct sg_endpoint_request endpoint; /* for a durable endpoint: instead of body and URL of the call */
     struct sg_id request_id;
-    bool is_resigned;    /* the fallback key has had its turn */
-    int64_t begun_at_ms; /* monotonic */
-    int64_t sent_at_ns;  /* the caller's */
-    void *app;           /* the caller's */
+    bool is_resigned;     /* the fallback key has had its turn */
+    int64_t begun_at_ms;  /* monotonic */
+    int64_t sent_at_ns;   /* the caller's */
+    struct sg_line *line; /* the caller's */
     struct sg_list_node in_list;
 };
 

@@ -28,26 +28,16 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/random.h"
 #include "sdk/call.h"
+#include "sdk/lines.h"
+#include "sdk/posting.h"
 
 #define CALLER_MAGIC 0x63616c72u
 #define CONNECT_TIMEOUT_MS 15000 /* reference/01 §7.8: TLS handshake */
 #define EVENTS_PER_WAIT 64
-#define REPOST_MS 10        /* ours: how soon an answer is offered again */
 #define TRANSFERS_KEPT 256  /* idle handles of a thread */
 #define ANSWERS_PER_TURN 64 /* then the sockets get a look again */
-
-/* The line of one app's calls. Exists while it has calls. */
-struct app_line {
-    struct sg_id id;
-    struct sg_call *first;
-    struct sg_call *last;
-    int in_flight;
-    struct sg_list_node in_ring;
-    bool is_in_ring;
-};
 
 struct caller_thread {
     struct sg_caller *caller;
@@ -63,14 +53,12 @@ struct caller_thread {
     struct sg_call *mail_first;
     struct sg_call *mail_last;
 
-    struct sg_map lines; /* by app */
-    struct sg_list ring; /* lines that may send */
+    struct sg_lines lines; /* by app */
     struct sg_list flying;
     struct sg_list idle; /* transfers to be used again */
     int idle_count;
     int flying_count;
-    struct sg_message *unposted_first;
-    struct sg_message *unposted_last;
+    struct sg_posting posting;
     struct sg_call *unanswered; /* no memory for their answers yet */
 
     atomic_llong waiting;
@@ -80,7 +68,6 @@ struct caller_thread {
     atomic_llong failures;
     atomic_llong connections;
     atomic_llong redirects;
-    atomic_llong unposted;
 };
 
 struct sg_caller {
@@ -109,6 +96,7 @@ static void thread_wake(struct caller_thread *thread)
     while (written < 0 && errno == EINTR); /* EAGAIN: the counter is full, so the thread is awake */
 }
 
+static void answer_left(void *context);
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known);
 static int on_timer(CURLM *multi, long timeout_ms, void *context);
 
@@ -131,7 +119,8 @@ static enum sg_status thread_init(struct caller_thread *thread, struct sg_caller
     thread->epoll_fd = -1;
     thread->wake_fd = -1;
     thread->timer_at_ms = INT64_MAX;
-    sg_map_init_ids(&thread->lines, offsetof(struct app_line, id));
+    sg_lines_init(&thread->lines, offsetof(struct sg_call, next), caller->options.connections_per_app_max);
+    thread->posting = (struct sg_posting){.poster = caller->options.poster, .left = answer_left, .context = thread};
     thread->maker = (struct sg_call_maker){
         .key = caller->options.key_count > 0 ? &caller->key : NULL,
         .fallback_key = caller->options.key_count > 1 ? &caller->fallback_key : NULL,
@@ -209,6 +198,11 @@ enum sg_status sg_caller_create(const struct sg_caller_options *options, struct 
     return SG_OK;
 }
 
+static void free_call(void *call)
+{
+    sg_call_free(call);
+}
+
 static void free_calls(struct sg_call *call)
 {
     while (call != NULL) {
@@ -237,20 +231,10 @@ static void thread_free(struct caller_thread *thread)
     free_transfers(thread, &thread->idle, false);
     if (thread->multi != NULL)
         curl_multi_cleanup(thread->multi);
-    size_t cursor = 0;
-    struct app_line *line;
-    while ((line = sg_map_next(&thread->lines, &cursor)) != NULL) {
-        free_calls(line->first);
-        sg_free(line);
-    }
-    sg_map_free(&thread->lines);
+    sg_lines_free(&thread->lines, free_call);
     free_calls(thread->mail_first);
     free_calls(thread->unanswered);
-    while (thread->unposted_first != NULL) {
-        struct sg_message *next = thread->unposted_first->next;
-        sg_message_free(thread->unposted_first);
-        thread->unposted_first = next;
-    }
+    sg_posting_free(&thread->posting);
     if (thread->maker.reader != NULL)
         sg_store_reader_close(thread->maker.reader);
     if (thread->epoll_fd >= 0)
@@ -325,14 +309,7 @@ size_t sg_caller_drain(struct sg_caller *caller, int64_t timeout_ms)
         pthread_mutex_unlock(&caller->threads[i].lock);
         thread_wake(&caller->threads[i]);
     }
-    struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += timeout_ms % 1000 * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
-    }
+    struct timespec deadline = sg_http_deadline(timeout_ms);
     pthread_mutex_lock(&caller->idle_lock);
     while (busy_count(caller) > 0)
         if (pthread_cond_timedwait(&caller->idle, &caller->idle_lock, &deadline) != 0)
@@ -355,7 +332,7 @@ void sg_caller_stats(struct sg_caller *caller, struct sg_caller_stats *stats)
         stats->failures += atomic_load(&thread->failures);
         stats->connections += atomic_load(&thread->connections);
         stats->redirects += atomic_load(&thread->redirects);
-        stats->unposted += atomic_load(&thread->unposted);
+        stats->unposted += atomic_load(&thread->posting.kept);
     }
 }
 
@@ -373,48 +350,17 @@ static void count_end(struct caller_thread *thread)
     pthread_mutex_unlock(&caller->idle_lock);
 }
 
-/* False: it must be offered again. */
-static bool offer(struct caller_thread *thread, struct sg_message *message)
+static void answer_left(void *context)
 {
-    const struct sg_poster *poster = &thread->caller->options.poster;
-    enum sg_status status = poster->post(poster->context, message);
-    if (status == SG_SHUTTING_DOWN)
-        sg_message_free(message); /* nobody will commit it: the call is made again after the restart */
-    else if (status != SG_OK)
-        return false;
+    struct caller_thread *thread = context;
     atomic_fetch_add(&thread->answers, 1);
     count_end(thread);
-    return true;
-}
-
-static void keep(struct caller_thread *thread, struct sg_message *message)
-{
-    message->next = NULL;
-    if (thread->unposted_first == NULL)
-        thread->unposted_first = message;
-    else
-        thread->unposted_last->next = message;
-    thread->unposted_last = message;
-    atomic_fetch_add(&thread->unposted, 1);
-}
-
-static void post(struct caller_thread *thread, struct sg_message *message)
-{
-    if (thread->unposted_first != NULL || !offer(thread, message))
-        keep(thread, message);
 }
 
 /* Answers that could not be posted, calls whose answer there was no memory for. */
 static void post_again(struct caller_thread *thread)
 {
-    while (thread->unposted_first != NULL) {
-        struct sg_message *message = thread->unposted_first;
-        struct sg_message *next = message->next;
-        if (!offer(thread, message))
-            break;
-        thread->unposted_first = next;
-        atomic_fetch_sub(&thread->unposted, 1);
-    }
+    sg_posting_again(&thread->posting);
     while (thread->unanswered != NULL) {
         struct sg_message *message = sg_call_fail(thread->unanswered, SG_NO_MEMORY, "the gateway had no memory to read the answer");
         if (message == NULL)
@@ -422,46 +368,11 @@ static void post_again(struct caller_thread *thread)
         struct sg_call *call = thread->unanswered;
         thread->unanswered = call->next;
         sg_call_free(call);
-        post(thread, message);
+        sg_posting_post(&thread->posting, message);
     }
 }
 
-/* ---- lines ---- */
-
-static bool line_may_send(const struct caller_thread *thread, const struct app_line *line)
-{
-    return line->first != NULL && line->in_flight < thread->caller->options.connections_per_app_max;
-}
-
-static void line_place(struct caller_thread *thread, struct app_line *line)
-{
-    bool may_send = line_may_send(thread, line);
-    if (may_send && !line->is_in_ring)
-        sg_list_push_back(&thread->ring, &line->in_ring);
-    else if (!may_send && line->is_in_ring)
-        sg_list_remove(&thread->ring, &line->in_ring);
-    line->is_in_ring = may_send;
-    if (line->first == NULL && line->in_flight == 0) {
-        sg_map_remove_id(&thread->lines, line->id);
-        sg_free(line);
-    }
-}
-
-static struct app_line *line_get(struct caller_thread *thread, struct sg_id app_id)
-{
-    struct app_line *line = sg_map_get_id(&thread->lines, app_id);
-    if (line != NULL)
-        return line;
-    line = sg_calloc(1, sizeof(*line));
-    if (line == NULL)
-        return NULL;
-    line->id = app_id;
-    if (sg_map_add(&thread->lines, line) != SG_OK) {
-        sg_free(line);
-        return NULL;
-    }
-    return line;
-}
+/* ---- metering ---- */
 
 static void meter_sent(const struct caller_thread *thread, const struct sg_call *call, int64_t now_ns)
 {
@@ -490,7 +401,7 @@ static void answer_unsent(struct caller_thread *thread, struct sg_call *call, en
         return;
     }
     sg_call_free(call);
-    post(thread, message);
+    sg_posting_post(&thread->posting, message);
 }
 
 static void take_mail(struct caller_thread *thread)
@@ -502,19 +413,10 @@ static void take_mail(struct caller_thread *thread)
     pthread_mutex_unlock(&thread->lock);
     while (call != NULL) {
         struct sg_call *next = call->next;
-        call->next = NULL;
-        struct app_line *line = line_get(thread, call->app_id);
-        if (line == NULL) {
+        if (!sg_lines_add(&thread->lines, call->app_id, call)) {
             atomic_fetch_sub(&thread->waiting, 1);
             atomic_fetch_add(&thread->in_flight, 1);
             answer_unsent(thread, call, SG_NO_MEMORY, NULL);
-        } else {
-            if (line->first == NULL)
-                line->first = call;
-            else
-                line->last->next = call;
-            line->last = call;
-            line_place(thread, line);
         }
         call = next;
     }
@@ -542,14 +444,15 @@ static void transfer_put(struct caller_thread *thread, struct sg_transfer *trans
     thread->idle_count++;
 }
 
-static void send_call(struct caller_thread *thread, struct app_line *line, struct sg_call *call)
+/* False if the call does not go out; it has been answered then. */
+static bool send_call(struct caller_thread *thread, struct sg_line *line, struct sg_call *call)
 {
     atomic_fetch_sub(&thread->waiting, 1);
     atomic_fetch_add(&thread->in_flight, 1);
     struct sg_transfer *transfer = transfer_get(thread);
     if (transfer == NULL) {
         answer_unsent(thread, call, SG_NO_MEMORY, NULL);
-        return;
+        return false;
     }
     struct sg_error error = {0};
     enum sg_status status = sg_transfer_begin(transfer, &thread->maker, call, &error);
@@ -561,43 +464,30 @@ static void send_call(struct caller_thread *thread, struct app_line *line, struc
         transfer->call = NULL;
         transfer_put(thread, transfer);
         answer_unsent(thread, call, status, error.message);
-        return;
+        return false;
     }
-    transfer->app = line;
+    transfer->line = line;
     transfer->sent_at_ns = sg_http_monotonic_ns();
     meter_sent(thread, call, transfer->sent_at_ns);
-    line->in_flight++;
     thread->flying_count++;
     sg_list_push_back(&thread->flying, &transfer->in_list);
     atomic_fetch_add(&thread->calls, 1);
+    return true;
 }
 
 static void send_all(struct caller_thread *thread)
 {
-    while (thread->flying_count < thread->caller->options.connections_max && !sg_list_is_empty(&thread->ring)) {
-        struct app_line *line = SG_CONTAINER_OF(sg_list_pop_front(&thread->ring), struct app_line, in_ring);
-        line->is_in_ring = false;
-        struct sg_call *call = line->first;
-        line->first = call->next;
-        call->next = NULL;
-        send_call(thread, line, call);
-        line_place(thread, line);
-    }
+    struct sg_line *line;
+    struct sg_call *call;
+    while (thread->flying_count < thread->caller->options.connections_max && (call = sg_lines_take(&thread->lines, &line)) != NULL)
+        if (!send_call(thread, line, call))
+            sg_lines_done(&thread->lines, line);
 }
 
 /* Calls that have not gone out will be made after the restart. */
 static void drop_waiting(struct caller_thread *thread)
 {
-    struct sg_list_node *node;
-    while ((node = sg_list_pop_front(&thread->ring)) != NULL)
-        SG_CONTAINER_OF(node, struct app_line, in_ring)->is_in_ring = false;
-    size_t cursor = 0;
-    struct app_line *line;
-    while ((line = sg_map_next(&thread->lines, &cursor)) != NULL) {
-        free_calls(line->first);
-        line->first = NULL;
-        line->last = NULL;
-    }
+    sg_lines_clear(&thread->lines, free_call);
     atomic_store(&thread->waiting, 0);
 }
 
@@ -605,7 +495,6 @@ static void drop_waiting(struct caller_thread *thread)
 
 static void finish(struct caller_thread *thread, struct sg_transfer *transfer, CURLcode code)
 {
-    struct app_line *line = transfer->app;
     long opened = 0;
     curl_easy_getinfo(transfer->http.easy, CURLINFO_NUM_CONNECTS, &opened);
     atomic_fetch_add(&thread->connections, opened);
@@ -633,8 +522,7 @@ static void finish(struct caller_thread *thread, struct sg_transfer *transfer, C
         message->arrived_at_ns = now_ns;
     sg_list_remove(&thread->flying, &transfer->in_list);
     thread->flying_count--;
-    line->in_flight--;
-    line_place(thread, line);
+    sg_lines_done(&thread->lines, transfer->line);
     if (message == NULL) {
         transfer->call->next = thread->unanswered;
         thread->unanswered = transfer->call;
@@ -642,7 +530,7 @@ static void finish(struct caller_thread *thread, struct sg_transfer *transfer, C
     }
     transfer_put(thread, transfer);
     if (message != NULL)
-        post(thread, message);
+        sg_posting_post(&thread->posting, message);
 }
 
 /* True if more may have ended. */
@@ -701,7 +589,7 @@ static int wait_ms(const struct caller_thread *thread, bool is_more)
 {
     if (is_more)
         return 0;
-    int64_t wait = thread->unposted_first != NULL || thread->unanswered != NULL ? REPOST_MS : 3600 * 1000;
+    int64_t wait = !sg_posting_is_empty(&thread->posting) || thread->unanswered != NULL ? SG_REPOST_MS : 3600 * 1000;
     if (thread->timer_at_ms != INT64_MAX) {
         int64_t left = thread->timer_at_ms - sg_http_monotonic_ms();
         if (left < wait)

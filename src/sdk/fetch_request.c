@@ -147,7 +147,7 @@ static enum sg_status headers_read(struct sg_fetch_request *request, struct sg_s
     return status;
 }
 
-static bool has_header(const struct sg_fetch_request *request, struct sg_str name)
+bool sg_fetch_request_has_header(const struct sg_fetch_request *request, struct sg_str name)
 {
     for (size_t i = 0; i < request->header_count; i++) {
         struct sg_str line = request->headers[i].line;
@@ -316,7 +316,7 @@ enum sg_status sg_fetch_request_read(enum sg_opcode code, struct sg_str opts, st
         status = code == SG_OP_AI_GATEWAY ? ai_read(opts, arena, request, error) : plain_read(opts, arena, request, error);
     if (status == SG_OK)
         status = headers_read(request, sg_json_get(opts, SG_STR("headers")), arena, error);
-    if (status == SG_OK && !has_header(request, SG_STR("User-Agent")))
+    if (status == SG_OK && !sg_fetch_request_has_header(request, SG_STR("User-Agent")))
         status = header_add(request, SG_STR("User-Agent"), SG_STR("Inngest"), arena, error);
     return status;
 }

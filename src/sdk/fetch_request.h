@@ -37,4 +37,7 @@ struct sg_str sg_fetch_place(struct sg_str url, struct sg_arena *arena);
 /* Whether two URLs have the same scheme, host and port. */
 bool sg_fetch_is_same_origin(struct sg_str a, struct sg_str b);
 
+/* Whether one of the header lines has this name. */
+bool sg_fetch_request_has_header(const struct sg_fetch_request *request, struct sg_str name);
+
 #endif

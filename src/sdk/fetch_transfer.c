@@ -130,22 +130,16 @@ static bool set_up(struct sg_fetch_transfer *transfer)
 /* Links the header lines of this hop; what libcurl would add by itself and nobody asked for is taken out. NULL if memory ran out. */
 static struct curl_slist *header_list(struct sg_fetch_transfer *transfer)
 {
-    static const char *const silenced[] = {"Accept:", "Expect:", "Content-Type:"};
+    static const struct {
+        const char *name;
+        const char *line;
+    } silenced[] = {{"Accept", "Accept:"}, {"Expect", "Expect:"}, {"Content-Type", "Content-Type:"}};
     const struct sg_fetch_request *request = &transfer->request;
     struct curl_slist *nodes = transfer->header_nodes;
     size_t count = 0;
-    for (size_t i = 0; i < SG_ARRAY_LEN(silenced); i++) {
-        struct sg_str name = sg_str_from(silenced[i]);
-        bool is_given = false;
-        for (size_t header = 0; header < request->header_count && !is_given; header++) {
-            struct sg_str line = request->headers[header].line;
-            is_given = line.len >= name.len &&
-                       sg_str_eq_nocase((struct sg_str){line.ptr, name.len - 1}, (struct sg_str){name.ptr, name.len - 1}) &&
-                       (line.ptr[name.len - 1] == ':' || line.ptr[name.len - 1] == ';');
-        }
-        if (!is_given)
-            nodes[count++].data = (char *)(uintptr_t)silenced[i];
-    }
+    for (size_t i = 0; i < SG_ARRAY_LEN(silenced); i++)
+        if (!sg_fetch_request_has_header(request, sg_str_from(silenced[i].name)))
+            nodes[count++].data = (char *)(uintptr_t)silenced[i].line;
     for (size_t i = 0; i < request->header_count; i++)
         if (!request->headers[i].is_credential || !transfer->is_foreign)
             nodes[count++].data = (char *)(uintptr_t)request->headers[i].line.ptr;

@@ -40,7 +40,7 @@ struct sg_fetch_transfer {
     char refused_address[64];
 
     struct sg_list_node in_list;
-    void *line; /* the fetcher's */
+    struct sg_line *line; /* the fetcher's */
 };
 
 /*

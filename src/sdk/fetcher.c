@@ -18,30 +18,19 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "base/map.h"
 #include "sdk/fetch_transfer.h"
 #include "sdk/http.h"
+#include "sdk/lines.h"
+#include "sdk/posting.h"
 
 #define FETCHER_MAGIC 0x66746368u
 #define CONNECT_TIMEOUT_MS 15000 /* as for calls (reference/01 §7.8) */
 #define POLL_MS 1000             /* libcurl and the mailbox wake it earlier; this bounds nothing but a missed wake-up */
-#define REPOST_MS 10             /* ours: how soon an outcome is offered again */
 #define OUTCOMES_PER_TURN 64     /* then the sockets get a look again */
-
-/* The line of one app's requests. Exists while it has any. */
-struct fetch_line {
-    struct sg_id id;
-    struct sg_fetch *first;
-    struct sg_fetch *last;
-    int in_flight;
-    struct sg_list_node in_ring;
-    bool is_in_ring;
-};
 
 struct sg_fetcher {
     uint32_t magic;
     struct sg_fetcher_options options;
-    int per_app_max;
     pthread_t thread;
     bool is_running;
     CURLM *multi;
@@ -53,13 +42,11 @@ struct sg_fetcher {
     struct sg_fetch *mail_last;
 
     /* The thread's. */
-    struct sg_map lines; /* by app */
-    struct sg_list ring; /* lines that may send */
+    struct sg_lines lines; /* by app */
     struct sg_list flying;
     int flying_count;
     int64_t waiting_bytes;
-    struct sg_message *unposted_first;
-    struct sg_message *unposted_last;
+    struct sg_posting posting;
     struct sg_fetch *unanswered; /* no memory for their outcomes yet */
 
     atomic_bool is_draining;
@@ -69,10 +56,10 @@ struct sg_fetcher {
     atomic_llong fetches;
     atomic_llong failures;
     atomic_llong refusals;
-    atomic_llong unposted;
 };
 
 static void *thread_main(void *context);
+static void outcome_left(void *context);
 
 /* ---- life ---- */
 
@@ -102,14 +89,14 @@ enum sg_status sg_fetcher_create(const struct sg_fetcher_options *options, struc
     struct sg_fetcher_options *own = &fetcher->options;
     own->in_flight_max = own->in_flight_max > 0 ? own->in_flight_max : SG_LIMIT_FETCHES_IN_FLIGHT;
     own->waiting_max = own->waiting_max > 0 ? own->waiting_max : SG_LIMIT_FETCHES_WAITING;
-    fetcher->per_app_max = own->in_flight_max - own->in_flight_max / 4;
     fetcher->maker = (struct sg_fetch_maker){
         .allows_private = own->allows_private,
         .timeout_ms = own->timeout_ms > 0 ? own->timeout_ms : SG_LIMIT_FETCH_MS,
         .connect_timeout_ms = own->connect_timeout_ms > 0 ? own->connect_timeout_ms : CONNECT_TIMEOUT_MS,
         .response_bytes_max = own->response_bytes_max > 0 ? own->response_bytes_max : SG_LIMIT_RESPONSE_BYTES,
     };
-    sg_map_init_ids(&fetcher->lines, offsetof(struct fetch_line, id));
+    sg_lines_init(&fetcher->lines, offsetof(struct sg_fetch, next), own->in_flight_max - own->in_flight_max / 4);
+    fetcher->posting = (struct sg_posting){.poster = own->poster, .left = outcome_left, .context = fetcher};
     pthread_mutex_init(&fetcher->lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -123,6 +110,11 @@ enum sg_status sg_fetcher_create(const struct sg_fetcher_options *options, struc
     }
     *fetcher_out = fetcher;
     return SG_OK;
+}
+
+static void free_fetch(void *fetch)
+{
+    sg_fetch_free(fetch);
 }
 
 static void free_fetches(struct sg_fetch *fetch)
@@ -153,20 +145,10 @@ void sg_fetcher_free(struct sg_fetcher *fetcher)
     }
     if (fetcher->multi != NULL)
         curl_multi_cleanup(fetcher->multi);
-    size_t cursor = 0;
-    struct fetch_line *line;
-    while ((line = sg_map_next(&fetcher->lines, &cursor)) != NULL) {
-        free_fetches(line->first);
-        sg_free(line);
-    }
-    sg_map_free(&fetcher->lines);
+    sg_lines_free(&fetcher->lines, free_fetch);
     free_fetches(fetcher->mail_first);
     free_fetches(fetcher->unanswered);
-    while (fetcher->unposted_first != NULL) {
-        struct sg_message *next = fetcher->unposted_first->next;
-        sg_message_free(fetcher->unposted_first);
-        fetcher->unposted_first = next;
-    }
+    sg_posting_free(&fetcher->posting);
     pthread_cond_destroy(&fetcher->idle);
     pthread_mutex_destroy(&fetcher->lock);
     fetcher->magic = 0;
@@ -202,14 +184,7 @@ enum sg_status sg_fetcher_submit(struct sg_fetcher *fetcher, struct sg_fetch *fe
 size_t sg_fetcher_drain(struct sg_fetcher *fetcher, int64_t timeout_ms)
 {
     SG_CHECK(fetcher, FETCHER_MAGIC);
-    struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += timeout_ms % 1000 * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
-    }
+    struct timespec deadline = sg_http_deadline(timeout_ms);
     pthread_mutex_lock(&fetcher->lock); /* whoever was let in before has been counted */
     atomic_store(&fetcher->is_draining, true);
     curl_multi_wakeup(fetcher->multi);
@@ -230,60 +205,32 @@ void sg_fetcher_stats(struct sg_fetcher *fetcher, struct sg_fetcher_stats *stats
         .fetches = atomic_load(&fetcher->fetches),
         .failures = atomic_load(&fetcher->failures),
         .refusals = atomic_load(&fetcher->refusals),
-        .unposted = atomic_load(&fetcher->unposted),
+        .unposted = atomic_load(&fetcher->posting.kept),
     };
 }
 
 /* ---- posting outcomes ---- */
 
-static void count_end(struct sg_fetcher *fetcher)
+static void outcome_left(void *context)
 {
+    struct sg_fetcher *fetcher = context;
     pthread_mutex_lock(&fetcher->lock);
     atomic_fetch_sub(&fetcher->in_flight, 1);
     pthread_cond_broadcast(&fetcher->idle);
     pthread_mutex_unlock(&fetcher->lock);
 }
 
-/* False: it must be offered again. */
-static bool offer(struct sg_fetcher *fetcher, struct sg_message *message)
-{
-    const struct sg_poster *poster = &fetcher->options.poster;
-    bool is_failure = message->as.fetched.data.len == 0;
-    enum sg_status status = poster->post(poster->context, message);
-    if (status == SG_SHUTTING_DOWN)
-        sg_message_free(message); /* nobody will commit it: the call is made again after the restart */
-    else if (status != SG_OK)
-        return false;
-    if (is_failure)
-        atomic_fetch_add(&fetcher->failures, 1);
-    count_end(fetcher);
-    return true;
-}
-
 static void post(struct sg_fetcher *fetcher, struct sg_message *message)
 {
-    if (fetcher->unposted_first == NULL && offer(fetcher, message))
-        return;
-    message->next = NULL;
-    if (fetcher->unposted_first == NULL)
-        fetcher->unposted_first = message;
-    else
-        fetcher->unposted_last->next = message;
-    fetcher->unposted_last = message;
-    atomic_fetch_add(&fetcher->unposted, 1);
+    if (message->as.fetched.data.len == 0)
+        atomic_fetch_add(&fetcher->failures, 1);
+    sg_posting_post(&fetcher->posting, message);
 }
 
 /* Outcomes that could not be posted, requests whose outcome there was no memory for. */
 static void post_again(struct sg_fetcher *fetcher)
 {
-    while (fetcher->unposted_first != NULL) {
-        struct sg_message *message = fetcher->unposted_first;
-        struct sg_message *next = message->next;
-        if (!offer(fetcher, message))
-            break;
-        fetcher->unposted_first = next;
-        atomic_fetch_sub(&fetcher->unposted, 1);
-    }
+    sg_posting_again(&fetcher->posting);
     while (fetcher->unanswered != NULL) {
         struct sg_message *message = sg_fetch_message_fail(fetcher->unanswered, SG_STR("the gateway had no memory for it"), false);
         if (message == NULL)
@@ -309,36 +256,6 @@ static void conclude(struct sg_fetcher *fetcher, struct sg_fetch *fetch, struct 
 
 /* ---- lines ---- */
 
-static void line_place(struct sg_fetcher *fetcher, struct fetch_line *line)
-{
-    bool may_send = line->first != NULL && line->in_flight < fetcher->per_app_max;
-    if (may_send && !line->is_in_ring)
-        sg_list_push_back(&fetcher->ring, &line->in_ring);
-    else if (!may_send && line->is_in_ring)
-        sg_list_remove(&fetcher->ring, &line->in_ring);
-    line->is_in_ring = may_send;
-    if (line->first == NULL && line->in_flight == 0) {
-        sg_map_remove_id(&fetcher->lines, line->id);
-        sg_free(line);
-    }
-}
-
-static struct fetch_line *line_get(struct sg_fetcher *fetcher, struct sg_id app_id)
-{
-    struct fetch_line *line = sg_map_get_id(&fetcher->lines, app_id);
-    if (line != NULL)
-        return line;
-    line = sg_calloc(1, sizeof(*line));
-    if (line == NULL)
-        return NULL;
-    line->id = app_id;
-    if (sg_map_add(&fetcher->lines, line) != SG_OK) {
-        sg_free(line);
-        return NULL;
-    }
-    return line;
-}
-
 /* It leaves the waiting ones, and counts as in flight until its outcome is posted. */
 static void count_begin(struct sg_fetcher *fetcher)
 {
@@ -360,25 +277,18 @@ static void take_mail(struct sg_fetcher *fetcher)
         lined--; /* those that stood in lines before; what has arrived since only makes it more, and is judged the next time */
     while (fetch != NULL) {
         struct sg_fetch *next = fetch->next;
-        fetch->next = NULL;
         int64_t bytes = (int64_t)fetch->opts.len;
         bool has_room =
             lined < fetcher->options.waiting_max && (lined == 0 || fetcher->waiting_bytes + bytes <= SG_LIMIT_FETCH_WAITING_BYTES);
-        struct fetch_line *line = has_room ? line_get(fetcher, fetch->app_id) : NULL;
-        if (line == NULL) {
+        bool is_lined = has_room && sg_lines_add(&fetcher->lines, fetch->app_id, fetch);
+        if (!is_lined) {
             count_begin(fetcher);
             struct sg_str why =
                 has_room ? SG_STR("the gateway had no memory for it") : SG_STR("too many requests wait for the gateway's connections");
             conclude(fetcher, fetch, sg_fetch_message_fail(fetch, why, false));
         } else {
-            if (line->first == NULL)
-                line->first = fetch;
-            else
-                line->last->next = fetch;
-            line->last = fetch;
             lined++;
             fetcher->waiting_bytes += bytes;
-            line_place(fetcher, line);
         }
         fetch = next;
     }
@@ -386,55 +296,44 @@ static void take_mail(struct sg_fetcher *fetcher)
 
 /* ---- sending ---- */
 
-static void send_one(struct sg_fetcher *fetcher, struct fetch_line *line, struct sg_fetch *fetch)
+/* False if the request does not go out; that is its outcome then. */
+static bool send_one(struct sg_fetcher *fetcher, struct sg_line *line, struct sg_fetch *fetch)
 {
     count_begin(fetcher);
     struct sg_message *message;
     struct sg_fetch_transfer *transfer = sg_fetch_transfer_begin(&fetcher->maker, fetch, &message);
     if (transfer == NULL) {
         conclude(fetcher, fetch, message);
-        return;
+        return false;
     }
     if (curl_multi_add_handle(fetcher->multi, transfer->easy) != CURLM_OK) {
         transfer->fetch = NULL;
         sg_fetch_transfer_free(transfer);
         conclude(fetcher, fetch, NULL);
-        return;
+        return false;
     }
     transfer->line = line;
-    line->in_flight++;
     fetcher->flying_count++;
     sg_list_push_back(&fetcher->flying, &transfer->in_list);
     atomic_fetch_add(&fetcher->fetches, 1);
+    return true;
 }
 
 static void send_all(struct sg_fetcher *fetcher)
 {
-    while (fetcher->flying_count < fetcher->options.in_flight_max && !sg_list_is_empty(&fetcher->ring)) {
-        struct fetch_line *line = SG_CONTAINER_OF(sg_list_pop_front(&fetcher->ring), struct fetch_line, in_ring);
-        line->is_in_ring = false;
-        struct sg_fetch *fetch = line->first;
-        line->first = fetch->next;
-        fetch->next = NULL;
+    struct sg_line *line;
+    struct sg_fetch *fetch;
+    while (fetcher->flying_count < fetcher->options.in_flight_max && (fetch = sg_lines_take(&fetcher->lines, &line)) != NULL) {
         fetcher->waiting_bytes -= (int64_t)fetch->opts.len;
-        send_one(fetcher, line, fetch);
-        line_place(fetcher, line);
+        if (!send_one(fetcher, line, fetch))
+            sg_lines_done(&fetcher->lines, line);
     }
 }
 
 /* Requests that have not gone out are made after the restart. */
 static void drop_waiting(struct sg_fetcher *fetcher)
 {
-    struct sg_list_node *node;
-    while ((node = sg_list_pop_front(&fetcher->ring)) != NULL)
-        SG_CONTAINER_OF(node, struct fetch_line, in_ring)->is_in_ring = false;
-    size_t cursor = 0;
-    struct fetch_line *line;
-    while ((line = sg_map_next(&fetcher->lines, &cursor)) != NULL) {
-        free_fetches(line->first);
-        line->first = NULL;
-        line->last = NULL;
-    }
+    sg_lines_clear(&fetcher->lines, free_fetch);
     fetcher->waiting_bytes = 0;
     atomic_store(&fetcher->waiting, 0);
 }
@@ -449,7 +348,6 @@ static void finish(struct sg_fetcher *fetcher, struct sg_fetch_transfer *transfe
             return;
         code = CURLE_OUT_OF_MEMORY;
     }
-    struct fetch_line *line = transfer->line;
     int64_t now_ns = sg_http_monotonic_ns();
     struct sg_message *message = sg_fetch_transfer_outcome(transfer, code);
     if (message != NULL) {
@@ -461,8 +359,7 @@ static void finish(struct sg_fetcher *fetcher, struct sg_fetch_transfer *transfe
     transfer->fetch = NULL;
     sg_list_remove(&fetcher->flying, &transfer->in_list);
     fetcher->flying_count--;
-    line->in_flight--;
-    line_place(fetcher, line);
+    sg_lines_done(&fetcher->lines, transfer->line);
     sg_fetch_transfer_free(transfer);
     conclude(fetcher, fetch, message);
 }
@@ -501,8 +398,8 @@ static void *thread_main(void *context)
             send_all(fetcher);
             is_more = is_more || fetcher->flying_count > before; /* they want their first look */
         }
-        bool is_kept = fetcher->unposted_first != NULL || fetcher->unanswered != NULL;
-        curl_multi_poll(fetcher->multi, NULL, 0, is_more ? 0 : is_kept ? REPOST_MS : POLL_MS, NULL);
+        bool is_kept = !sg_posting_is_empty(&fetcher->posting) || fetcher->unanswered != NULL;
+        curl_multi_poll(fetcher->multi, NULL, 0, is_more ? 0 : is_kept ? SG_REPOST_MS : POLL_MS, NULL);
     }
     return NULL;
 }

@@ -6,6 +6,7 @@
 #define STEPGATE_SDK_HTTP_H
 
 #include <pthread.h>
+#include <time.h>
 
 #include <curl/curl.h>
 
@@ -46,6 +47,8 @@ struct sg_http {
 
 int64_t sg_http_wall_ms(void);
 int64_t sg_http_monotonic_ms(void);
+/* The moment so far from now, for pthread_cond_timedwait on CLOCK_MONOTONIC. */
+struct timespec sg_http_deadline(int64_t timeout_ms);
 int64_t sg_http_monotonic_ns(void);
 /*
  * A thread that takes no signals: they are the main thread's, and SIGPIPE must not end the process when an app hangs up.

@@ -29,6 +29,8 @@ src_sdk_libsdk_la_SOURCES = \
 	src/sdk/fetcher.c src/sdk/fetcher.h \
 	src/sdk/http.c src/sdk/http.h \
 	src/sdk/introspect.c src/sdk/introspect.h \
+	src/sdk/lines.c src/sdk/lines.h \
 	src/sdk/place.c src/sdk/place.h \
+	src/sdk/posting.c src/sdk/posting.h \
 	src/sdk/sync.c src/sdk/sync.h \
 	src/sdk/sync_put.c src/sdk/sync_put.h

@@ -500,11 +500,7 @@ static bool has_registered(struct sg_sync *sync, const struct sg_put *put, CURLc
     bool is_sdk = headers[SG_HEADER_SDK].len > 0 || headers[SG_HEADER_SDK_HANDLED].len > 0;
     bool is_in_band = sg_str_eq_nocase(headers[SG_HEADER_SYNC_KIND], SG_STR("in_band"));
     bool may_be_late = code == CURLE_OK && status >= 200 && status <= 299 && is_sdk && !is_in_band;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += NOTE_LATE_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = sg_http_deadline(NOTE_LATE_MS);
     pthread_mutex_lock(&sync->lock);
     while (may_be_late && !put->place->has_registered && !atomic_load(&sync->is_stopped))
         if (pthread_cond_timedwait(&sync->changed, &sync->lock, &until) != 0)

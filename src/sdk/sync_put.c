@@ -138,16 +138,6 @@ static struct waiter *waiter_create(void)
     return waiter;
 }
 
-static struct timespec after_ms(int64_t ms)
-{
-    struct timespec moment;
-    clock_gettime(CLOCK_MONOTONIC, &moment);
-    moment.tv_nsec += (long)(ms % 1000) * 1000000;
-    moment.tv_sec += (time_t)(ms / 1000) + moment.tv_nsec / 1000000000;
-    moment.tv_nsec %= 1000000000;
-    return moment;
-}
-
 enum sg_status sg_post_and_wait(const struct sg_poster *poster, struct sg_message *message, const atomic_bool *is_stopped,
                                 struct sg_reply *reply)
 {
@@ -166,7 +156,7 @@ enum sg_status sg_post_and_wait(const struct sg_poster *poster, struct sg_messag
     }
     pthread_mutex_lock(&waiter->lock);
     while (!waiter->is_replied && !atomic_load(is_stopped)) {
-        struct timespec until = after_ms(LOOK_MS);
+        struct timespec until = sg_http_deadline(LOOK_MS);
         pthread_cond_timedwait(&waiter->replied, &waiter->lock, &until);
     }
     status = waiter->is_replied ? SG_OK : SG_SHUTTING_DOWN;

@@ -74,7 +74,7 @@ void sg_help_print(int command, FILE *out)
         fputs("Usage: stepgate run ID [flags]\n\nShows a run and its steps.\n", out);
         break;
     case SG_COMMAND_WHY:
-        fputs("Usage: stepgate why ID [flags]\n\nTells what holds a run and what will move it next.\n", out);
+        fputs("Usage: stepgate why ID [flags]\n\nTells what holds a run and what will move it next, in words; --json for programs.\n", out);
         break;
     case SG_COMMAND_DOCTOR:
         fputs(

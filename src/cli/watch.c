@@ -139,7 +139,7 @@ static void show(struct watch *watch, struct sg_str data)
         struct sg_str reason = text_of(watch, run, SG_STR("reason"));
         struct sg_str shown = cut(output);
         if (!is_first || has_ended(data))
-            printf("%.*s %.*s%.*s\n", SG_FMT(status), SG_FMT(shown), SG_FMT(reason));
+            printf("%.*s %.*s\n", SG_FMT(status), SG_FMT(reason.len > 0 ? reason : shown)); /* what was cancelled has no output */
         else
             printf("%.*s\n", SG_FMT(status));
         snprintf(watch->status, sizeof(watch->status), "%.*s", SG_FMT(status));

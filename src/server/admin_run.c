@@ -308,6 +308,68 @@ void sg_handle_admin_run(struct sg_request *request)
 
 /* ---- why ---- */
 
+/* What people call the things that the engine names by their ids: it keeps neither names of steps nor conditions of waits in memory. */
+struct legend {
+    struct sg_buf names;
+    struct sg_buf conditions;
+};
+
+static void legend_add(struct sg_buf *out, const struct sg_value *key, const struct sg_value *text)
+{
+    sg_buf_byte(out, out->len > 0 ? ',' : '{');
+    sg_json_quote(out, key->bytes);
+    sg_buf_byte(out, ':');
+    sg_json_quote(out, text->bytes);
+}
+
+static enum sg_status visit_name(void *context, const struct sg_record *record)
+{
+    struct legend *legend = context;
+    if ((record->values[SG_STEP_FLAGS].number & SG_STEP_HAS_MEMO) == 0)
+        legend_add(&legend->names, &record->values[SG_STEP_ID], &record->values[SG_STEP_NAME]);
+    return SG_OK;
+}
+
+static enum sg_status visit_condition(void *context, const struct sg_record *record)
+{
+    struct legend *legend = context;
+    if (!record->values[SG_PAUSE_EXPRESSION].is_null)
+        legend_add(&legend->conditions, &record->values[SG_PAUSE_STEP_ID], &record->values[SG_PAUSE_EXPRESSION]);
+    return SG_OK;
+}
+
+/* The engine's answer, an object, with the legend behind its own members. */
+static void read_legend(struct sg_request *request, struct sg_store_reader *reader)
+{
+    struct legend legend = {0};
+    struct sg_query query = {.kind = SG_KIND_STEP, .index = SG_INDEX_KEY, .equal_count = 1, .limit = SG_LIMIT_CATALOG_ROWS};
+    struct sg_error error = {.message = ""};
+    struct sg_id id = {{0}};
+
+    (void)sg_ulid_parse(request->parameters[0], &id);
+    query.equal[0] = sg_value_id(&id);
+    enum sg_status status = sg_store_read(reader, &query, visit_name, &legend, &error);
+    query.kind = SG_KIND_PAUSE;
+    if (status == SG_OK)
+        status = sg_store_read(reader, &query, visit_condition, &legend, &error);
+    if (status == SG_OK && (legend.names.is_failed || legend.conditions.is_failed))
+        status = SG_NO_MEMORY;
+    if (status == SG_OK) {
+        struct sg_str explained = sg_buf_str(&request->reply_text);
+        struct sg_buf *out = sg_respond_envelope_begin(request);
+        sg_buf_append(out, (struct sg_str){explained.ptr, explained.len - 1});
+        sg_buf_printf(out, ",\"conditions\":%.*s%s", (int)legend.conditions.len, legend.conditions.len > 0 ? legend.conditions.ptr : "",
+                      legend.conditions.len > 0 ? "}" : "{}");
+        sg_buf_printf(out, ",\"step_names\":%.*s%s", (int)legend.names.len, legend.names.len > 0 ? legend.names.ptr : "",
+                      legend.names.len > 0 ? "}}" : "{}}");
+        sg_respond_envelope_end(request, 0);
+    } else {
+        sg_respond_status(request, status, error.message);
+    }
+    sg_buf_free(&legend.names);
+    sg_buf_free(&legend.conditions);
+}
+
 static void on_explained(struct sg_request *request, const struct sg_reply *reply)
 {
     if (reply->status == SG_NOT_FOUND) {
@@ -319,9 +381,7 @@ static void on_explained(struct sg_request *request, const struct sg_reply *repl
         sg_respond_status(request, reply->status != SG_OK ? reply->status : SG_NO_MEMORY, reply->message);
         return;
     }
-    struct sg_buf *out = sg_respond_envelope_begin(request);
-    sg_buf_append(out, reply->text);
-    sg_respond_envelope_end(request, 0);
+    sg_request_read(request, read_legend);
 }
 
 void sg_handle_admin_why(struct sg_request *request)

@@ -368,7 +368,13 @@ Test(admin, why_shows_the_engine_s_words)
 
     fixture_open(&f);
     f.explanation = "{\"jobs\":[]}";
-    EXPECT(&f, "GET", "/v1/admin/runs/" RUN_ID "/why", "", NULL, 200, "{\"data\":{\"jobs\":[]},\"metadata\"");
+    EXPECT(&f, "GET", "/v1/admin/runs/" RUN_ID "/why", "", NULL, 200,
+           "{\"data\":{\"jobs\":[],\"conditions\":{},\"step_names\":{}},\"metadata\"");
+    put_step(&f, RUN_ID, "w1", "the \"payment\"", SG_STEP_WAITING, 1);
+    put_pause(&f, RUN_ID, "w1", "async.data.id == \"7\"");
+    put_step(&f, OTHER_RUN_ID, "w2", "another run's", SG_STEP_WAITING, 1);
+    EXPECT(&f, "GET", "/v1/admin/runs/" RUN_ID "/why", "", NULL, 200,
+           "\"conditions\":{\"w1\":\"async.data.id == \\\"7\\\"\"},\"step_names\":{\"w1\":\"the \\\"payment\\\"\"}}");
     f.status = SG_NOT_FOUND;
     EXPECT(&f, "GET", "/v1/admin/runs/" RUN_ID "/why", "", NULL, 404, "has ended or is unknown");
     EXPECT(&f, "GET", "/v1/admin/runs/x/why", "", NULL, 400, "Invalid run ID");

@@ -131,6 +131,18 @@ void put_step(struct fixture *fixture, const char *run_id, const char *id, const
     fixture_put(fixture, &step);
 }
 
+void put_pause(struct fixture *fixture, const char *run_id, const char *step_id, const char *expression)
+{
+    struct sg_id run = ulid(run_id);
+    struct sg_record pause = blank(SG_KIND_PAUSE);
+
+    pause.values[SG_PAUSE_RUN_ID] = sg_value_id(&run);
+    pause.values[SG_PAUSE_STEP_ID] = text(step_id);
+    pause.values[SG_PAUSE_KIND] = sg_value_int(SG_PAUSE_EVENT);
+    pause.values[SG_PAUSE_EXPRESSION] = text(expression);
+    fixture_put(fixture, &pause);
+}
+
 void put_memo(struct fixture *fixture, const char *run_id, const char *id, int64_t seq, const char *bytes)
 {
     struct sg_id run = ulid(run_id);

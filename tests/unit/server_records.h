@@ -18,6 +18,8 @@ void put_live(struct fixture *fixture, const char *id);
 void put_step(struct fixture *fixture, const char *run_id, const char *id, const char *name, enum sg_step_status status,
               int64_t started_at_ms);
 void put_memo(struct fixture *fixture, const char *run_id, const char *id, int64_t seq, const char *bytes);
+/* A wait for an event with a condition. */
+void put_pause(struct fixture *fixture, const char *run_id, const char *step_id, const char *expression);
 void put_job(struct fixture *fixture, int64_t id, const char *run_id, enum sg_job_kind kind);
 /* A bulk cancellation of the app's function: 40 of 100 runs examined, 30 matched; `error` may be NULL. */
 void put_cancellation(struct fixture *fixture, const char *id, const char *expression, bool is_dry_run, bool has_ended, const char *error);

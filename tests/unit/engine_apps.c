@@ -192,13 +192,7 @@ Test(engine_apps, events_are_consumed_after_a_restart_with_an_empty_log)
     for (int index = 0; index < 5; index++)
         send_event(f, "demo/other");
     SERVE(f, GO);
-    struct sg_write writes[5];
-    for (int index = 0; index < 5; index++) {
-        writes[index] = (struct sg_write){.op = SG_WRITE_DELETE, .record = {.kind = SG_KIND_EVENT}};
-        writes[index].record.values[SG_EVENT_POSITION] = sg_value_int(index + 1);
-    }
-    struct sg_error error = {0};
-    ASSERT_INT(sg_store_commit(f->store, writes, 5, &error), SG_OK);
+    events_trim(f);
 
     crash(f);
     send_event(f, "demo/go");

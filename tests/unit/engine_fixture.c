@@ -91,11 +91,25 @@ void crash(struct fixture *f)
     engine_start(f);
 }
 
+void events_trim(struct fixture *f)
+{
+    struct sg_error error = {0};
+    for (int64_t position = count(f, SG_KIND_EVENT); position > 0; position--) {
+        struct sg_write write = {.op = SG_WRITE_DELETE, .record = {.kind = SG_KIND_EVENT}};
+        write.record.values[SG_EVENT_POSITION] = sg_value_int(position);
+        rig_need(sg_store_commit(f->store, &write, 1, &error) == SG_OK, error.message);
+    }
+}
+
 /* ---- the loop ---- */
 
 static void handle(struct fixture *f, struct sg_message *message)
 {
+    size_t writes_before = f->batch->write_count;
+    size_t events = message->kind == SG_MESSAGE_EVENTS ? message->as.events.count : 1; /* each is one's work */
     rig_need(sg_engine_handle(f->engine, message, f->now_ms, f->batch) == SG_OK, "the engine ran out of memory");
+    size_t writes = f->batch->write_count - writes_before;
+    cr_assert(writes <= events * SG_LIMIT_WRITES_PER_MESSAGE, "one message wrote %zu records", writes);
 }
 
 static void reply_record(struct sg_client *client, const struct sg_reply *reply)

@@ -2,8 +2,8 @@
  * What the engine's tests share: an engine on a memory store, an SDK that says what the test tells it to say, and a clock that the test moves.
  *
  * The model. Every helper hands one message to the engine, commits the batch, lets its effects out and starts what is due, until nothing more happens at
- * this moment. After each commit the engine's invariants are checked, and its state must equal that of an engine built anew from the store. Calls pile up
- * in the order in which they went out; `report` and its kin answer the oldest one that has no answer yet.
+ * this moment. After each commit the engine's invariants are checked, and its state must equal that of an engine built anew from the store; no message may
+ * write more than it is allowed to. Calls pile up in the order in which they went out; `report` and its kin answer the oldest one that has no answer yet.
  *
  * JSON in tests is written with single quotes.
  */
@@ -123,6 +123,8 @@ void begin_batch(struct fixture *f);
 void end_batch(struct fixture *f);
 /* One thing: a commit, a load or an advance; false if there is nothing to do at this moment. */
 bool step(struct fixture *f);
+/* Retention has deleted all events. */
+void events_trim(struct fixture *f);
 /* The process dies here: a new engine, built from the store. Calls in flight are forgotten by the SDK. */
 void crash(struct fixture *f);
 

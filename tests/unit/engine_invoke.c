@@ -81,6 +81,7 @@ Test(engine_invoke, an_unknown_and_an_archived_function_are_errors)
     struct fixture *f = two_functions();
     report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'nobody','payload':{}}}]");
     ASSERT_TEXT(memo_of_caller(f), "{\"error\":{\"message\":\"could not find function with ID: nobody\",\"name\":\"Error\"}}");
+    ASSERT_TEXT(step_status(f, "i"), "Failed");
     ASSERT_TEXT(calls(f), "step@0 step@1");
     fixture_free(f);
 
@@ -120,12 +121,57 @@ Test(engine_invoke, reported_twice_it_invokes_once)
     fixture_free(f);
 }
 
+/* By its id, as it stands in what the API tells of functions. */
+static const char *invoke_by_id(struct fixture *f)
+{
+    char id[SG_UUID_LEN + 1];
+    sg_uuid_format(rig_id("function", SG_STR("callee")), id);
+    return sg_arena_printf(&f->arena, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'%s','payload':{}}}]", id).ptr;
+}
+
+Test(engine_invoke, a_function_may_be_named_by_its_id_unless_it_is_archived)
+{
+    struct fixture *f = two_functions();
+    report(f, invoke_by_id(f));
+    ASSERT_INT(runs_of(f, "callee"), 1);
+    finish(f, "1");
+    ASSERT_TEXT(memo_of_caller(f), "{\"data\":1}");
+    fixture_free(f);
+
+    f = two_functions();
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0});
+    report(f, invoke_by_id(f));
+    cr_assert(strstr(memo_of_caller(f), "could not find function with ID: ") != NULL);
+    ASSERT_INT(runs_of(f, "callee"), 0);
+    fixture_free(f);
+}
+
+static struct sg_str invoked_event(struct fixture *f)
+{
+    return rig_event_body(f->reader, 2, &f->arena);
+}
+
+#define SAYS(text, part) cr_assert(memmem((text).ptr, (text).len, part, strlen(part)) != NULL, "%.*s", SG_FMT(text))
+
 Test(engine_invoke, a_function_may_invoke_itself_and_the_event_says_who_did)
 {
     struct fixture *f = two_functions();
+    char id[SG_ULID_LEN + 1];
+    char says[128];
 
-    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'fn','payload':{'data':{'n':1,'_inngest':'mine'}}}}]");
+    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'fn','timeout':'5m',"
+              "'payload':{'data':{'n':1,'_inngest':'mine'},'user':{'who':'me'},'v':'2'}}}]");
 
+    struct sg_str body = invoked_event(f);
+    sg_ulid_format(caller_id, id);
+    snprintf(says, sizeof(says), "{\"data\":{\"_inngest\":{\"correlation_id\":\"%s.i\",\"expire\":%lld,\"fn_id\":\"fn\",", id,
+             (long long)AT("10:05:00"));
+    SAYS(body, says);
+    SAYS(body, "\"name\":\"i\",\"source_app_id\":\"");
+    SAYS(body, ",\"source_fn_v\":1},\"n\":1},\"id\":\"");
+    SAYS(body, "\"name\":\"inngest/function.invoked\",\"ts\":");
+    SAYS(body, ",\"user\":{\"who\":\"me\"},\"v\":\"2\"}");
+    cr_assert(memmem(body.ptr, body.len, "mine", 4) == NULL);
     ASSERT_INT(runs_of(f, "fn"), 2);
     finish(f, "2");
     ASSERT_TEXT(memo_of_caller(f), "{\"data\":2}");
@@ -185,6 +231,23 @@ Test(engine_invoke, who_listens_to_the_event_gets_it_too)
     fixture_free(f);
 }
 
+Test(engine_invoke, who_waits_for_the_event_gets_it_too)
+{
+    struct fixture *f = fixture_create("10:00:00");
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0}, {"callee", "demo/other", NULL, 0, 0});
+    send_event(f, "demo/go");
+    struct sg_id waiting = f->last_run;
+    report(f, "[{'op':'WaitForEvent','id':'w','name':'inngest/function.invoked','opts':{'timeout':'1h'}}]");
+    send_event(f, "demo/go");
+
+    report(f, INVOKE);
+
+    f->last_run = waiting;
+    cr_assert(strstr(memo(f, "w"), "\"z\":1") != NULL, "%s", memo(f, "w"));
+    ASSERT_INT(runs_of(f, "callee"), 1);
+    fixture_free(f);
+}
+
 Test(engine_invoke, an_event_id_of_the_callers_counts_once)
 {
     struct fixture *f = two_functions();
@@ -201,6 +264,19 @@ Test(engine_invoke, an_event_id_of_the_callers_counts_once)
     ASSERT_INT(runs_of(f, "callee"), 1);
     ASSERT_TEXT(memo_of_caller(f),
                 "{\"error\":{\"message\":\"the invoked function has run for an event of this id already\",\"name\":\"Error\"}}");
+    fixture_free(f);
+}
+
+Test(engine_invoke, a_function_that_goes_before_it_is_started_is_an_error)
+{
+    struct fixture *f = two_functions();
+    begin_batch(f);
+    report(f, ONCE);
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0});
+    end_batch(f);
+
+    ASSERT_TEXT(memo_of_caller(f), "{\"error\":{\"message\":\"the invoked function is no longer registered\",\"name\":\"Error\"}}");
+    ASSERT_INT(runs_of(f, "callee"), 0);
     fixture_free(f);
 }
 
@@ -273,11 +349,32 @@ Test(engine_invoke, a_caller_that_is_cancelled_leaves_the_other_run_alone)
     fixture_free(f);
 }
 
-/* The caller's timeout and the answer may come in one commit: the first of them counts. */
-Test(engine_invoke, an_end_that_comes_with_the_timeout_is_told_once)
+#define INVOKE_5M "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{},'timeout':'5m'}}]"
+
+Test(engine_invoke, an_end_at_the_moment_of_the_timeout_comes_too_late)
 {
     struct fixture *f = two_functions();
-    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{},'timeout':'5m'}}]");
+    report(f, INVOKE_5M);
+    f->now_ms = AT("10:05:00"); /* the timeout has not been looked at yet */
+    finish(f, "1");
+    cr_assert(strstr(memo_of_caller(f), "\"name\":\"InngestInvokeTimeoutError\"") != NULL);
+    fixture_free(f);
+
+    f = two_functions();
+    report(f, INVOKE_5M);
+    f->is_holding_loads = true;
+    move_clock(f, "10:05:00"); /* it has been, and waits for the run's steps */
+    finish(f, "1");
+    release_loads(f);
+    cr_assert(strstr(memo_of_caller(f), "\"name\":\"InngestInvokeTimeoutError\"") != NULL);
+    ASSERT_TEXT(stack(f), "i");
+    fixture_free(f);
+}
+
+Test(engine_invoke, an_end_that_comes_before_the_timeout_is_told_once)
+{
+    struct fixture *f = two_functions();
+    report(f, INVOKE_5M);
     crash(f);
     finish(f, "1");
     ASSERT_TEXT(memo_of_caller(f), "{\"data\":1}");
@@ -294,9 +391,76 @@ Test(engine_invoke, sessions_of_the_call_win_over_those_that_are_passed_on)
     report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{'meta':{"
               "'propagated_sessions':{'a':'1','b':'1','c':'1'},'sessions':{'b':'2','c':null,'d':'2'}}}}}]");
 
-    struct sg_str body = rig_event_body(f->reader, 2, &f->arena);
-    cr_assert(memmem(body.ptr, body.len, "\"meta\":{\"sessions\":{\"a\":\"1\",\"b\":\"2\",\"d\":\"2\"}}", 45) != NULL, "%.*s",
-              SG_FMT(body));
+    SAYS(invoked_event(f), "\"meta\":{\"sessions\":{\"a\":\"1\",\"b\":\"2\",\"d\":\"2\"}}");
+    fixture_free(f);
+}
+
+Test(engine_invoke, sessions_of_null_take_those_that_are_passed_on_away)
+{
+    struct fixture *f = two_functions();
+    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{'meta':{"
+              "'propagated_sessions':{'a':'1'},'sessions':null}}}}]");
+
+    struct sg_str body = invoked_event(f);
+    cr_assert(memmem(body.ptr, body.len, "sessions", 8) == NULL, "%.*s", SG_FMT(body));
+    fixture_free(f);
+}
+
+Test(engine_invoke, a_time_in_the_future_is_when_the_other_run_starts)
+{
+    struct fixture *f = two_functions();
+    report(f, sg_arena_printf(&f->arena, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{'ts':%lld}}}]",
+                              (long long)AT("10:30:00"))
+                  .ptr);
+    ASSERT_INT(f->call_count, 1);
+
+    move_clock(f, "10:30:00");
+
+    ASSERT_TEXT(calls(f), "step@0 step@0");
+    cr_assert(sg_str_eq(last_call(f)->slug, SG_STR("callee")));
+    fixture_free(f);
+}
+
+Test(engine_invoke, an_event_id_that_is_too_long_is_none)
+{
+    struct fixture *f = two_functions();
+    const char *op =
+        sg_arena_printf(&f->arena, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{'id':'%0*d'}}}]",
+                        SG_LIMIT_EVENT_ID_BYTES, 1)
+            .ptr;
+    report(f, op);
+    send_event(f, "demo/go");
+    report_to(f, 2, op);
+
+    ASSERT_INT(runs_of(f, "callee"), 2);
+    fixture_free(f);
+}
+
+Test(engine_invoke, without_a_timeout_it_waits_a_year)
+{
+    struct fixture *f = two_functions();
+    report(f, INVOKE);
+
+    ASSERT_INT(next_due(f), f->now_ms + SG_LIMIT_INVOKE_MS);
+    fixture_free(f);
+}
+
+/* Correlation ids stand in events that others may send: only a step that invoked something can be answered by one. */
+Test(engine_invoke, an_event_that_names_a_step_which_invoked_nothing_answers_nobody)
+{
+    struct fixture *f = two_functions();
+    char id[SG_ULID_LEN + 1];
+    report(f, "[{'op':'WaitForEvent','id':'w','name':'demo/paid','opts':{'timeout':'1h'}}]");
+    sg_ulid_format(caller_id, id);
+
+    SEND(f, {.name = "inngest/function.invoked",
+             .data = sg_arena_printf(&f->arena, "{'_inngest':{'fn_id':'callee','correlation_id':'%s.w'}}", id).ptr});
+    ASSERT_INT(runs_of(f, "callee"), 1);
+    finish(f, "1");
+
+    f->last_run = caller_id;
+    ASSERT_TEXT(memo(f, "w"), "-");
+    ASSERT_INT(count(f, SG_KIND_PAUSE), 1);
     fixture_free(f);
 }
 

@@ -191,6 +191,37 @@ Test(engine_waits, a_condition_is_held_against_both_events)
     fixture_free(f);
 }
 
+Test(engine_waits, an_event_that_comes_while_the_trigger_is_loaded_for_the_condition_is_seen)
+{
+    struct fixture *f = fixture_create("10:00:00");
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0});
+    SEND(f, {.name = "demo/go", .data = "{'id':7}"});
+    f->is_holding_loads = true;
+
+    report(f, "[{'op':'WaitForEvent','id':'w','name':'demo/paid','opts':{'timeout':'1h','if':'event.data.id == async.data.id'}}]");
+    SEND(f, {.name = "demo/paid", .data = "{'id':7,'n':1}"});
+    release_loads(f);
+
+    ASSERT_TEXT(answer(f, "w"), "{\"id\":7,\"n\":1}");
+    ASSERT_INT(count(f, SG_KIND_CURSOR), 0);
+    fixture_free(f);
+}
+
+Test(engine_waits, a_wait_that_is_older_than_what_is_left_of_the_log_sees_the_next_event)
+{
+    struct fixture *f = fixture_with_run("10:00:00");
+    for (int index = 0; index < 5; index++)
+        send_event(f, "demo/other");
+    report(f, WAIT);
+    events_trim(f);
+
+    crash(f);
+    SEND(f, {.name = "demo/paid", .data = "{'n':1}"});
+
+    ASSERT_TEXT(answer(f, "w"), "{\"n\":1}");
+    fixture_free(f);
+}
+
 Test(engine_waits, a_condition_that_is_decided_by_the_trigger_alone)
 {
     struct fixture *f = fixture_create("10:00:00");
@@ -261,15 +292,24 @@ Test(engine_waits, a_timeout_that_is_shown_in_part_is_cut_between_characters)
     fixture_free(f);
 }
 
-Test(engine_waits, one_event_answers_many_runs)
+/* So many runs that wait. Memory and store are compared from then on: to compare hundreds of runs after each of their commits takes long. */
+static struct fixture *many_waiting(int runs)
 {
     struct fixture *f = fixture_create("10:00:00");
     SERVE(f, {"fn", "demo/go", NULL, -1, 0});
-    for (int index = 0; index < 700; index++) {
+    f->is_unequal = true;
+    for (int index = 0; index < runs; index++) {
         send_event(f, "demo/go");
         report(f, WAIT);
     }
-    ASSERT_INT(count(f, SG_KIND_PAUSE), 700);
+    f->is_unequal = false;
+    ASSERT_INT(count(f, SG_KIND_PAUSE), runs);
+    return f;
+}
+
+Test(engine_waits, one_event_answers_many_runs)
+{
+    struct fixture *f = many_waiting(700);
 
     SEND(f, {.name = "demo/paid", .data = "{'n':1}"});
 
@@ -281,12 +321,7 @@ Test(engine_waits, one_event_answers_many_runs)
 
 Test(engine_waits, an_event_on_its_way_to_many_is_not_seen_by_a_wait_that_begins_meanwhile)
 {
-    struct fixture *f = fixture_create("10:00:00");
-    SERVE(f, {"fn", "demo/go", NULL, -1, 0});
-    for (int index = 0; index < 600; index++) {
-        send_event(f, "demo/go");
-        report(f, WAIT);
-    }
+    struct fixture *f = many_waiting(600);
     send_event(f, "demo/go");
 
     begin_batch(f);
@@ -466,6 +501,33 @@ Test(engine_waits, no_signal_in_time_is_null)
     fixture_free(f);
 }
 
+Test(engine_waits, a_signal_at_the_moment_of_the_timeout_comes_too_late)
+{
+    struct fixture *f = fixture_with_run("10:00:00");
+    report(f, SIGNAL);
+    f->now_ms = AT("11:00:00"); /* the timeout has not been looked at yet */
+
+    ASSERT_INT(send_signal(f, "go", "1")->reply.status, SG_NOT_FOUND);
+
+    ASSERT_TEXT(memo(f, "s"), "null");
+    fixture_free(f);
+}
+
+Test(engine_waits, a_signal_that_is_reported_again_while_it_is_waited_for_changes_nothing)
+{
+    struct fixture *f = fixture_with_run("10:00:00");
+    f->request_version = 1;
+    report(f, "[{'op':'StepPlanned','id':'a'},{'op':'WaitForSignal','id':'s','name':'go','opts':{'signal':'go','timeout':'1h'}}]");
+    move_clock(f, "10:30:00");
+    report(f, "[{'op':'StepRun','id':'a'}]");
+    report(f, SIGNAL);
+
+    ASSERT_TEXT(run_status(f), "Running");
+    ASSERT_INT(next_due(f), AT("11:00:00"));
+    ASSERT_INT(count(f, SG_KIND_PAUSE), 1);
+    fixture_free(f);
+}
+
 static struct fixture *two_runs(void)
 {
     struct fixture *f = fixture_with_run("10:00:00");
@@ -483,6 +545,23 @@ Test(engine_waits, a_second_wait_for_a_signal_fails_its_run)
     ASSERT_TEXT(run_status(f), "Failed");
     cr_assert(strstr(run_error(f), "\"message\":\"Signal conflict; signal wait already exists for another run\"") != NULL);
     ASSERT_INT(send_signal(f, "go", "1")->reply.status, SG_OK);
+    fixture_free(f);
+}
+
+Test(engine_waits, a_wait_whose_time_is_over_does_not_keep_the_signal_from_a_second)
+{
+    struct fixture *f = two_runs();
+    struct sg_id first = call_at(f, 0)->run_id;
+    struct sg_id second = f->last_run;
+    f->now_ms = AT("11:00:00"); /* the timeout has not been looked at yet */
+    report(f, SIGNAL);
+
+    f->last_run = second;
+    ASSERT_TEXT(run_status(f), "Running");
+    struct client *client = send_signal(f, "go", "1");
+    cr_assert(sg_id_eq(client->reply.id, second));
+    f->last_run = first;
+    ASSERT_TEXT(memo(f, "s"), "null");
     fixture_free(f);
 }
 
@@ -590,6 +669,41 @@ Test(engine_waits, two_entries_for_one_event_cancel_once)
 
     ASSERT_TEXT(run_status(f), "Cancelled");
     ASSERT_TEXT(events(f), "demo/go demo/stop inngest/function.finished inngest/function.cancelled");
+    fixture_free(f);
+}
+
+Test(engine_waits, one_event_cancels_many_runs_in_slices)
+{
+    struct fixture *f = fixture_create("10:00:00");
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0, "'cancel':[{'event':'demo/stop'}]"});
+    f->is_unequal = true;
+    for (int index = 0; index < 500; index++)
+        send_event(f, "demo/go");
+    f->is_unequal = false;
+
+    SEND(f, {.name = "demo/stop"}); /* the fixture sees that no message writes too much */
+
+    ASSERT_INT(stats(f).runs, 0);
+    ASSERT_INT(count(f, SG_KIND_PAUSE), 0);
+    ASSERT_INT(count(f, SG_KIND_CURSOR), 0);
+    fixture_free(f);
+}
+
+Test(engine_waits, two_entries_for_one_event_cancel_a_run_that_is_cleared_in_slices_once)
+{
+    struct fixture *f = cancellable("'cancel':[{'event':'demo/stop'},{'event':'demo/stop','if':'true'}]");
+    struct sg_buf ops = {0};
+    for (int index = 0; index < 500; index++)
+        sg_buf_printf(&ops, "%s{'op':'Sleep','id':'z%d','name':'1h'}", index == 0 ? "[" : ",", index);
+    sg_buf_append(&ops, SG_STR("]\0"));
+    report(f, ops.ptr);
+    sg_buf_free(&ops);
+
+    SEND(f, {.name = "demo/stop"});
+
+    ASSERT_TEXT(run_status(f), "Cancelled");
+    ASSERT_TEXT(events(f), "demo/go demo/stop inngest/function.finished inngest/function.cancelled");
+    ASSERT_INT(count(f, SG_KIND_JOB), 0);
     fixture_free(f);
 }
 

@@ -447,15 +447,7 @@ Test(engine_cancellations, a_run_is_told_that_one_will_come_to_it)
     find_run(f);
     f->is_holding_loads = true;
     cancel_all(f, NULL, false);
-    struct sg_message *message = sg_message_create(SG_MESSAGE_EXPLAIN);
-    message->as.explain.run_id = f->last_run;
-    begin_batch(f);
-    struct client *client = post(f, message);
-    char text[2048] = "";
-    for (size_t index = 0; index < f->batch->effect_count; index++)
-        if (f->batch->effects[index].client == &client->base)
-            snprintf(text, sizeof(text), "%.*s", SG_FMT(f->batch->effects[index].reply.text));
-    end_batch(f);
+    const char *text = why(f, f->last_run);
 
     cr_assert(strstr(text, "will come to this run and cancel it: it has looked at 0 of 3 runs") != NULL, "%s", text);
     fixture_free(f);

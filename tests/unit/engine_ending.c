@@ -124,20 +124,6 @@ Test(engine_ending, a_run_ends_when_the_first_of_its_branches_finishes)
     fixture_free(f);
 }
 
-Test(engine_ending, a_cancel_drops_what_a_call_in_flight_answers)
-{
-    struct fixture *f = fixture_with_run("10:00:00");
-    cancel(f, f->last_run);
-
-    report_to(f, 0, "[{'op':'StepRun','id':'a'}]");
-    fail_to(f, 0, "{'name':'Error'}", true);
-
-    ASSERT_TEXT(run_status(f), "Cancelled");
-    ASSERT_TEXT(memo(f, "a"), "-");
-    ASSERT_TEXT(events(f), "demo/go inngest/function.finished inngest/function.cancelled");
-    fixture_free(f);
-}
-
 Test(engine_ending, a_cancel_of_an_ended_run_is_not_found)
 {
     struct fixture *f = fixture_with_run("10:00:00");

@@ -175,12 +175,7 @@ Test(engine_fetch, an_explanation_tells_what_is_out_and_no_secret)
     report(f, "[" AI("a") "," GATEWAY("b") "]");
     move_clock(f, "10:05:00");
 
-    struct sg_message *message = sg_message_create(SG_MESSAGE_EXPLAIN);
-    message->as.explain.run_id = f->last_run;
-    begin_batch(f);
-    post(f, message);
-    struct sg_str text = sg_arena_copy(&f->arena, f->batch->effects[f->batch->effect_count - 1].reply.text);
-    end_batch(f);
+    struct sg_str text = sg_str_from(why(f, f->last_run));
 
     cr_assert(says(text, "\"state\":\"requesting\""), "%.*s", SG_FMT(text));
     cr_assert(says(text, "2 requests"));

@@ -66,6 +66,17 @@ struct fixture *fixture_with_run(const char *start)
     return f;
 }
 
+struct fixture *fixture_with_repeated_report(const char *op)
+{
+    struct fixture *f = fixture_with_run("10:00:00");
+    f->request_version = 1;
+    report(f, sg_arena_printf(&f->arena, "[{'op':'StepPlanned','id':'a'},%s]", op).ptr);
+    move_clock(f, "10:30:00");
+    report(f, "[{'op':'StepRun','id':'a'}]");
+    report(f, sg_arena_printf(&f->arena, "[%s]", op).ptr);
+    return f;
+}
+
 void fixture_free(struct fixture *f)
 {
     sg_batch_free(f->batch);

@@ -60,6 +60,8 @@ struct fixture *fixture_create(const char *start);
 struct fixture *fixture_create_with(const char *start, const struct sg_engine_options *options);
 /* An app "app" with one function "fn" for "demo/go", and a run of it whose first call is out. SDK of request version 2. */
 struct fixture *fixture_with_run(const char *start);
+/* A run whose SDK, of request version 1, has reported the op at 10:00 beside a step, and again at 10:30 when the step was done. */
+struct fixture *fixture_with_repeated_report(const char *op);
 void fixture_free(struct fixture *f);
 
 /* ---- what happens to the engine ---- */

@@ -97,30 +97,6 @@ Test(engine_loop, a_memo_is_written_once)
     fixture_free(f);
 }
 
-Test(engine_loop, several_results_in_one_answer_make_one_discovery_caused_by_the_last)
-{
-    struct fixture *f = fixture_with_run("10:00:00");
-
-    report(f, "[{'op':'StepRun','id':'a'},{'op':'StepRun','id':'b'}]");
-
-    ASSERT_TEXT(calls(f), "step@0 step@2");
-    cr_assert(sg_str_eq(last_call(f)->cause, SG_STR("b")));
-    fixture_free(f);
-}
-
-Test(engine_loop, run_complete_ends_the_run_after_the_other_ops)
-{
-    struct fixture *f = fixture_with_run("10:00:00");
-
-    report(f, "[{'op':'RunComplete','id':'complete','data':'end'},{'op':'StepRun','id':'a','data':1},{'op':'StepRun','id':'b','data':2}]");
-
-    ASSERT_TEXT(calls(f), "step@0");
-    ASSERT_TEXT(stack(f), "a b");
-    ASSERT_TEXT(run_status(f), "Completed");
-    ASSERT_TEXT(run_output(f), "\"end\"");
-    fixture_free(f);
-}
-
 Test(engine_loop, a_second_answer_to_a_call_is_dropped)
 {
     struct fixture *f = fixture_with_run("10:00:00");
@@ -407,22 +383,6 @@ Test(engine_loop, an_op_that_is_not_supported_fails_the_run_with_its_name)
 
 /* ---- limits ---- */
 
-Test(engine_loop, a_run_with_too_many_steps_fails_before_its_next_call)
-{
-    struct fixture *f = fixture_create_with("10:00:00", &(struct sg_engine_options){.steps_per_run_max = 2});
-    SERVE(f, {"fn", "demo/go", NULL, -1, 0});
-    send_event(f, "demo/go");
-
-    report(f, "[{'op':'StepRun','id':'a'}]");
-    report(f, "[{'op':'StepRun','id':'b'}]");
-
-    ASSERT_TEXT(calls(f), "step@0 step@1");
-    ASSERT_TEXT(run_status(f), "Failed");
-    ASSERT_TEXT(run_error(f), "{\"error\":\"function has too many steps\",\"message\":\"The function run exceeded the step limit of 2 "
-                              "steps.\",\"name\":\"InngestErrFunctionOverflowed\"}");
-    fixture_free(f);
-}
-
 Test(engine_loop, a_run_with_too_much_state_fails)
 {
     struct fixture *f = fixture_with_run("10:00:00");
@@ -459,20 +419,5 @@ Test(engine_loop, the_end_of_a_step_is_kept_when_it_is_reported_again_later)
     report(f, "[{'op':'StepRun','id':'a','data':1}]");
 
     ASSERT_TEXT(step_text(f, "a", SG_STEP_ENDED_AT), ended);
-    fixture_free(f);
-}
-
-Test(engine_loop, a_wait_whose_condition_does_not_compile_fails_the_run_with_the_place)
-{
-    struct fixture *f = fixture_with_run("10:00:00");
-
-    report(f, "[{'op':'WaitForEvent','id':'w','name':'x/y','opts':{'if':'event.data.id == == async.data.id','timeout':'1h'}}]");
-
-    ASSERT_TEXT(run_status(f), "Failed");
-    struct sg_str error = sg_str_from(run_error(f));
-    cr_assert(sg_str_starts_with(
-        error, SG_STR("{\"error\":\"InvalidExpression: Wait for event If expression failed to compile\",\"message\":\"Wait for event "
-                      "If expression failed to compile\",\"name\":\"InvalidExpression\",\"stack\":\"error compiling "
-                      "expression: ERROR: <input>:1:18: Syntax error:")));
     fixture_free(f);
 }

@@ -218,21 +218,6 @@ Test(engine_parallel, a_sleep_that_ends_before_the_others_ends_there)
     fixture_free(f);
 }
 
-Test(engine_parallel, a_sleep_that_ends_last_calls_with_plans_still_forced)
-{
-    struct fixture *f = run_of_version(2);
-
-    report(f, "[{'op':'StepPlanned','id':'a'},{'op':'Sleep','id':'z','name':'1m'}]");
-    report_to(f, 1, "[{'op':'StepRun','id':'a'}]");
-    move_clock(f, "10:01:00");
-    ASSERT_TEXT(calls(f), "step@0 a@0! step@2!"); /* quirk 17 */
-    report(f, "[{'op':'StepPlanned','id':'b'}]");
-    report(f, "[{'op':'StepRun','id':'b'}]");
-
-    ASSERT_TEXT(calls_from(f, 3), "b@2 step@3");
-    fixture_free(f);
-}
-
 Test(engine_parallel, sleeps_that_end_together_are_followed_by_one_discovery)
 {
     struct fixture *f = run_of_version(2);

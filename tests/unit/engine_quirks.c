@@ -50,7 +50,7 @@ Test(engine_quirks, q2_who_invoked_a_cancelled_run_gets_an_error)
     cancel(f, f->last_run);
 
     f->last_run = caller;
-    cr_assert(strncmp(memo(f, "i"), "{\"error\":", 9) == 0);
+    ASSERT_TEXT(memo(f, "i"), "{\"error\":{\"message\":\"invoked function was cancelled\",\"name\":\"Error\"}}");
     ASSERT_TEXT(calls(f), "step@0 step@0 step@1");
     fixture_free(f);
 }
@@ -61,14 +61,18 @@ Test(engine_quirks, q3_who_invoked_what_will_not_run_gets_an_error_at_once)
     struct fixture *f = with_callee(&caller);
 #define ONCE "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'callee','payload':{'id':'order-1'}}}]"
     report(f, ONCE);
+    ASSERT_INT(runs_of(f, "callee"), 1);
     finish(f, "1");
+    f->last_run = caller;
+    ASSERT_TEXT(memo(f, "i"), "{\"data\":1}");
     send_event(f, "demo/go");
     caller = f->last_run;
 
     report_to(f, 3, ONCE);
 
     f->last_run = caller;
-    cr_assert(strncmp(memo(f, "i"), "{\"error\":", 9) == 0);
+    ASSERT_TEXT(memo(f, "i"),
+                "{\"error\":{\"message\":\"the invoked function has run for an event of this id already\",\"name\":\"Error\"}}");
     ASSERT_INT(runs_of(f, "callee"), 1);
     fixture_free(f);
 }
@@ -80,6 +84,7 @@ Test(engine_quirks, q4_several_results_in_one_answer_are_followed_by_one_discove
     report(f, "[{'op':'StepRun','id':'a'},{'op':'StepRun','id':'b'},{'op':'StepRun','id':'c'}]");
 
     ASSERT_TEXT(calls(f), "step@0 step@3");
+    cr_assert(sg_str_eq(last_call(f)->cause, SG_STR("c"))); /* the last */
     fixture_free(f);
 }
 
@@ -87,10 +92,11 @@ Test(engine_quirks, q5_a_result_before_the_last_steps_still_comes_last)
 {
     struct fixture *f = fixture_with_run("10:00:00");
 
-    report(f, "[{'op':'RunComplete','id':'complete','data':'end'},{'op':'StepRun','id':'a','data':1}]");
+    report(f, "[{'op':'RunComplete','id':'complete','data':'end'},{'op':'StepRun','id':'a','data':1},{'op':'StepRun','id':'b','data':2}]");
 
-    ASSERT_TEXT(stack(f), "a");
+    ASSERT_TEXT(stack(f), "a b");
     ASSERT_TEXT(run_status(f), "Completed");
+    ASSERT_TEXT(run_output(f), "\"end\"");
     ASSERT_TEXT(calls(f), "step@0");
     fixture_free(f);
 }
@@ -113,14 +119,22 @@ Test(engine_quirks, q6_a_failed_step_that_is_reported_again_is_like_any_duplicat
 
 Test(engine_quirks, q9_a_failed_limit_is_told_as_a_plain_message)
 {
-    struct fixture *f = fixture_with_run("10:00:00");
+    static const char *const beyond[] = {
+        "[{'op':'Sleep','id':'z','name':'400d'}]",
+        "[{'op':'WaitForEvent','id':'w','name':'demo/paid','opts':{'timeout':'400d'}}]",
+        "[{'op':'StepRun','id':'a'},{'op':'StepRun','id':'b'},{'op':'StepRun','id':'c'}]",
+    };
+    for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
+        struct fixture *f = fixture_create_with("10:00:00", &(struct sg_engine_options){.steps_per_run_max = 3});
+        SERVE(f, {"fn", "demo/go", NULL, -1, 0});
+        send_event(f, "demo/go");
+        report(f, beyond[i]);
 
-    report(f, "[{'op':'Sleep','id':'z','name':'400d'}]");
-
-    ASSERT_TEXT(run_status(f), "Failed");
-    struct sg_str message = sg_json_get(sg_str_from(run_error(f)), SG_STR("message"));
-    cr_assert(message.len > 2 && message.ptr[1] != '{');
-    fixture_free(f);
+        cr_expect(strcmp(run_status(f), "Failed") == 0, "%s", beyond[i]);
+        struct sg_str message = sg_json_get(sg_str_from(run_error(f)), SG_STR("message"));
+        cr_expect(message.len > 2 && message.ptr[1] != '{', "%.*s", SG_FMT(message));
+        fixture_free(f);
+    }
 }
 
 Test(engine_quirks, q11_a_step_that_ended_half_a_day_ago_is_not_planned_again)
@@ -149,6 +163,8 @@ Test(engine_quirks, q12_a_limit_that_the_last_step_reaches_ends_the_run_before_i
 
     ASSERT_TEXT(calls(f), "step@0 step@1");
     ASSERT_TEXT(run_status(f), "Failed");
+    ASSERT_TEXT(run_error(f), "{\"error\":\"function has too many steps\",\"message\":\"The function run exceeded the step limit of 2 "
+                              "steps.\",\"name\":\"InngestErrFunctionOverflowed\"}");
     fixture_free(f);
 }
 
@@ -183,8 +199,10 @@ Test(engine_quirks, q15_an_answer_after_the_cancel_leaves_nothing)
     int64_t steps = count(f, SG_KIND_STEP), memos = count(f, SG_KIND_MEMO);
 
     report(f, "[{'op':'StepRun','id':'a','data':1}]");
+    fail_to(f, 0, "{'name':'Error'}", true);
 
     ASSERT_TEXT(run_status(f), "Cancelled");
+    ASSERT_TEXT(events(f), "demo/go inngest/function.finished inngest/function.cancelled");
     ASSERT_INT(count(f, SG_KIND_STEP), steps);
     ASSERT_INT(count(f, SG_KIND_MEMO), memos);
     ASSERT_INT(moves_left(f), 0);
@@ -207,9 +225,11 @@ Test(engine_quirks, q17_after_a_sleep_that_ends_a_group_one_more_call_plans)
     report(f, "[{'op':'StepPlanned','id':'a'},{'op':'Sleep','id':'z','name':'1m'}]");
     report_to(f, 1, "[{'op':'StepRun','id':'a'}]");
     move_clock(f, "10:01:00");
+    ASSERT_TEXT(calls(f), "step@0 a@0! step@2!");
+    report(f, "[{'op':'StepPlanned','id':'b'}]");
     report(f, "[{'op':'StepRun','id':'b'}]");
 
-    ASSERT_TEXT(calls(f), "step@0 a@0! step@2! step@3");
+    ASSERT_TEXT(calls_from(f, 3), "b@2 step@3");
     fixture_free(f);
 }
 

@@ -73,12 +73,7 @@ Test(engine_sleep, it_never_wakes_early_and_then_asks_for_what_follows)
 
 Test(engine_sleep, reported_twice_keeps_its_first_wake_up)
 {
-    struct fixture *f = fixture_with_run("10:00:00");
-    f->request_version = 1;
-    report(f, "[{'op':'StepPlanned','id':'a'},{'op':'Sleep','id':'z','name':'1h'}]");
-    move_clock(f, "10:30:00");
-    report(f, "[{'op':'StepRun','id':'a'}]");
-    report(f, "[{'op':'Sleep','id':'z','name':'1h'}]");
+    struct fixture *f = fixture_with_repeated_report("{'op':'Sleep','id':'z','name':'1h'}");
 
     ASSERT_INT(next_due(f), AT("11:00:00"));
     ASSERT_INT(count(f, SG_KIND_JOB), 1);

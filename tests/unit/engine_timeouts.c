@@ -303,15 +303,7 @@ Test(engine_timeouts, a_value_that_is_no_duration_is_as_none)
 Test(engine_timeouts, it_is_explained_what_will_cancel_the_run)
 {
     struct fixture *f = started(FINISH_1M);
-    struct sg_message *message = sg_message_create(SG_MESSAGE_EXPLAIN);
-    message->as.explain.run_id = f->last_run;
-    begin_batch(f);
-    struct client *client = post(f, message);
-    char text[2048] = "";
-    for (size_t index = 0; index < f->batch->effect_count; index++)
-        if (f->batch->effects[index].client == &client->base)
-            snprintf(text, sizeof(text), "%.*s", SG_FMT(f->batch->effects[index].reply.text));
-    end_batch(f);
+    const char *text = why(f, f->last_run);
 
     cr_assert(strstr(text, "The run is cancelled at 2026-01-01T10:01:00.000Z (1m from now) unless it has ended by then") != NULL, "%s",
               text);

@@ -68,6 +68,25 @@ Test(engine_endpoint, a_response_of_500_is_a_failure_with_an_output)
     fixture_free(f);
 }
 
+Test(engine_endpoint, a_response_below_500_is_the_endpoints_own_affair)
+{
+    static const struct {
+        int http_status;
+        const char *run_status;
+    } rows[] = {{200, "Completed"}, {404, "Completed"}, {499, "Completed"}, {500, "Failed"}, {599, "Failed"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fixture *f = fixture_create("10:00:00");
+        char ops[200];
+        snprintf(ops, sizeof(ops), "[{'op':'RunComplete','id':'" COMPLETE "','data':{'status':%d,'headers':{},'body':'x'}}]",
+                 rows[i].http_status);
+
+        endpoint_begins(f, "r1", ops);
+
+        ASSERT_TEXT(run_status(f), rows[i].run_status);
+        fixture_free(f);
+    }
+}
+
 Test(engine_endpoint, a_sync_run_complete_is_unpacked)
 {
     struct fixture *f = fixture_create("10:00:00");

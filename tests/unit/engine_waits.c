@@ -174,6 +174,16 @@ Test(engine_waits, an_event_that_comes_while_the_answer_is_set_aside_is_seen)
     fixture_free(f);
 }
 
+Test(engine_waits, a_condition_that_does_not_name_the_trigger_costs_no_load)
+{
+    struct fixture *f = fixture_with_run("10:00:00");
+
+    report(f, "[{'op':'WaitForEvent','id':'w','name':'demo/paid','opts':{'timeout':'1h','if':'async.data.id == 7'}}]");
+
+    ASSERT_INT(f->loads_total, 0);
+    fixture_free(f);
+}
+
 Test(engine_waits, a_condition_is_held_against_both_events)
 {
     struct fixture *f = fixture_create("10:00:00");
@@ -285,6 +295,46 @@ Test(engine_waits, malformed_waits_fail_the_run_instead_of_hanging)
         ASSERT_INT(count(f, SG_KIND_PAUSE), 0);
         fixture_free(f);
     }
+}
+
+Test(engine_waits, a_signal_whose_name_is_too_long_fails_the_run)
+{
+    struct fixture *f = fixture_with_run("10:00:00");
+
+    report(f, sg_arena_printf(&f->arena, "[{'op':'WaitForSignal','id':'s','opts':{'signal':'%0*d','timeout':'1h'}}]",
+                              SG_LIMIT_SIGNAL_NAME_BYTES + 1, 1)
+                  .ptr);
+
+    ASSERT_TEXT(run_status(f), "Failed");
+    cr_assert(strstr(run_error(f), "names no signal, or one of more than 1024 bytes") != NULL, "%s", run_error(f));
+    fixture_free(f);
+}
+
+Test(engine_waits, a_signal_without_a_timeout_is_waited_for_a_year)
+{
+    struct fixture *f = fixture_with_run("10:00:00");
+
+    report(f, "[{'op':'WaitForSignal','id':'s','opts':{'signal':'go'}}]");
+
+    ASSERT_INT(next_due(f), f->now_ms + SG_LIMIT_INVOKE_MS);
+    fixture_free(f);
+}
+
+Test(engine_waits, dates_are_shifted_by_the_clocks_offset)
+{
+    struct fixture *f = fixture_create_with("10:00:00", &(struct sg_engine_options){.clock_offset_ms = 3600000});
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0, "'cancel':[{'event':'demo/stop','timeout':'2026-01-01T09:30:00.000Z'}]"});
+    send_event(f, "demo/go");
+
+    /* The wall clock says 09:00. */
+    report(f, "[{'op':'WaitForEvent','id':'w','name':'demo/paid','opts':{'timeout':'2026-01-01T09:20:00.000Z'}}]");
+    ASSERT_INT(next_due(f), AT("10:20:00"));
+    move_clock(f, "10:30:00");
+    ASSERT_TEXT(memo(f, "w"), "null");
+
+    SEND(f, {.name = "demo/stop"}); /* too late by a moment */
+    ASSERT_TEXT(run_status(f), "Running");
+    fixture_free(f);
 }
 
 Test(engine_waits, a_timeout_that_is_shown_in_part_is_cut_between_characters)
@@ -440,17 +490,42 @@ Test(engine_waits, a_crash_after_the_match_loses_nothing)
     fixture_free(f);
 }
 
+/* Goes on until the load of an event is outstanding, and lets that one fail. */
+static void fail_load_of_event(struct fixture *f)
+{
+    f->is_batching = true;
+    while (f->load_count == 0 || f->loads[0].kind != SG_EFFECT_LOAD_EVENT)
+        cr_assert(step(f));
+    f->is_batching = false;
+    fail_loads(f);
+}
+
 Test(engine_waits, a_lost_event_fails_the_run_once)
 {
     struct fixture *f = fixture_with_run("10:00:00");
     report(f, WAIT);
-    f->is_holding_loads = true;
+    begin_batch(f);
     SEND(f, {.name = "demo/paid", .data = "{'n':1}"});
 
-    fail_loads(f);
+    fail_load_of_event(f);
 
     ASSERT_TEXT(run_status(f), "Failed");
+    cr_assert(strstr(run_error(f), "\"The event that a step waited for could not be read from the store.\"") != NULL, "%s", run_error(f));
     cr_assert(strstr(run_error(f), "StorageError") != NULL);
+    ASSERT_TEXT(events(f), "demo/go demo/paid inngest/function.finished inngest/function.failed");
+    fixture_free(f);
+}
+
+Test(engine_waits, a_lost_trigger_fails_the_run_whose_condition_names_it)
+{
+    struct fixture *f = fixture_with_run("10:00:00");
+    begin_batch(f);
+    report(f, "[{'op':'WaitForEvent','id':'w','name':'demo/paid','opts':{'timeout':'1h','if':'event.data.id == async.data.id'}}]");
+
+    fail_load_of_event(f);
+
+    ASSERT_TEXT(run_status(f), "Failed");
+    cr_assert(strstr(run_error(f), "\"The event that started the run could not be read from the store.\"") != NULL, "%s", run_error(f));
     fixture_free(f);
 }
 

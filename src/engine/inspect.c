@@ -80,16 +80,21 @@ static bool run_check(const struct sg_engine *engine, const struct sg_run *run, 
     char id[SG_ULID_LEN + 1];
     sg_ulid_format(run->id, id);
     int64_t run_calls = 0;
+    uint32_t asked = 0;
     for (const struct sg_job *job = sg_job_first(run); job != NULL; job = sg_job_next(run, job)) {
         if (!job_check(run, job, error) || !sg_fetch_check(engine, job, fetching, error))
             return false;
         run_calls += job->is_started;
+        asked += job->is_asked;
     }
     *calls += run_calls;
     if (!sg_job_moves(run) && !sg_cursor_holds(engine, run))
         return sg_error_set(error, SG_CONFLICT, "nothing will move run %s", id) == SG_OK; /* invariant 5 */
     if (run_calls != run->calls)
         return sg_error_set(error, SG_CONFLICT, "run %s counts %d calls, its jobs %lld", id, run->calls, (long long)run_calls) == SG_OK;
+    if ((run->flags & SG_RUN_IS_ENDED) == 0 && asked != (run->hot != NULL ? run->hot->asked : 0))
+        return sg_error_set(error, SG_CONFLICT, "run %s counts %u events that are being loaded, its jobs %u", id,
+                            run->hot != NULL ? run->hot->asked : 0, asked) == SG_OK;
     if (run->hold == SG_HOLD_NONE && run->hot != NULL && run->hot->queue_first != NULL)
         return sg_error_set(error, SG_CONFLICT, "run %s has messages set aside, but is not held", id) == SG_OK;
     if (run->is_live_dirty || run->is_row_dirty || (run->hot != NULL && run->hot->dirty_steps != NULL))
@@ -116,11 +121,17 @@ bool sg_engine_check(const struct sg_engine *engine, struct sg_error *error)
     SG_CHECK(engine, SG_ENGINE_MAGIC);
     int64_t calls = 0;
     size_t fetching = 0;
+    size_t invoked = 0;
     size_t cursor = 0;
     const struct sg_run *run;
-    while ((run = sg_map_next(&engine->runs, &cursor)) != NULL)
+    while ((run = sg_map_next(&engine->runs, &cursor)) != NULL) {
         if (!run_check(engine, run, &calls, &fetching, error))
             return false;
+        invoked += (run->flags & SG_RUN_IS_INVOKED) != 0;
+    }
+    if (engine->invocations.count != invoked || engine->invokers.count > invoked)
+        return sg_error_set(error, SG_CONFLICT, "%zu runs were invoked, %zu invocations by %zu invokers are remembered", invoked,
+                            engine->invocations.count, engine->invokers.count) == SG_OK;
     if (fetching != engine->fetching.count)
         return sg_error_set(error, SG_CONFLICT, "%zu jobs are said to wait for requests, %zu do", engine->fetching.count, fetching) ==
                SG_OK;

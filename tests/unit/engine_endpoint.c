@@ -297,6 +297,69 @@ Test(engine_endpoint, a_late_result_is_kept_and_a_late_end_is_not)
     fixture_free(f);
 }
 
+Test(engine_endpoint, late_results_that_make_the_state_too_large_are_not_kept)
+{
+    struct fixture *f = fixture_create("10:00:00");
+    struct sg_buf ops = {0};
+    for (int i = 0; i < 2; i++) {
+        sg_buf_clear(&ops);
+        sg_buf_append(&ops, SG_STR("["));
+        if (i == 0)
+            sg_buf_append(&ops, SG_STR("{'op':'Sleep','id':'z','name':'1m'},"));
+        sg_buf_printf(&ops, "{'op':'StepRun','id':'%c','data':'", 'a' + i);
+        for (int len = 0; len < SG_LIMIT_STATE_BYTES / 2; len += 64)
+            sg_buf_append(&ops, SG_STR("0123456789012345678901234567890123456789012345678901234567890123"));
+        sg_buf_append(&ops, SG_STR("'}]\0"));
+        if (i == 0)
+            endpoint_begins(f, "r1", ops.ptr);
+        else
+            ASSERT_INT(endpoint_reports(f, "r1", ops.ptr)->reply.status, SG_OK);
+    }
+    sg_buf_free(&ops);
+
+    cr_assert(strlen(memo(f, "a")) > SG_LIMIT_STATE_BYTES / 2);
+    ASSERT_TEXT(memo(f, "b"), "-");
+    ASSERT_TEXT(run_status(f), "Running");
+    fixture_free(f);
+}
+
+Test(engine_endpoint, late_results_beyond_the_number_of_steps_are_not_kept)
+{
+    struct fixture *f = fixture_create("10:00:00");
+    struct sg_buf ops = {0};
+    int steps = 0;
+    f->is_unequal = true; /* comparing ten thousand steps after each report takes long, and says nothing here */
+    endpoint_begins(f, "r1", "[{'op':'Sleep','id':'z','name':'1m'}]");
+    while (steps < SG_LIMIT_STEPS_PER_RUN_MAX + 10) {
+        sg_buf_clear(&ops);
+        for (int i = 0; i < 300; i++)
+            sg_buf_printf(&ops, "%s{'op':'StepRun','id':'s%d'}", i > 0 ? "," : "[", steps++);
+        sg_buf_append(&ops, SG_STR("]\0"));
+        ASSERT_INT(endpoint_reports(f, "r1", ops.ptr)->reply.status, SG_OK);
+    }
+    sg_buf_free(&ops);
+
+    ASSERT_INT(count(f, SG_KIND_MEMO), SG_LIMIT_STEPS_PER_RUN_MAX);
+    fixture_free(f);
+}
+
+Test(engine_endpoint, a_report_of_too_many_results_is_refused_and_changes_nothing)
+{
+    struct fixture *f = fixture_create("10:00:00");
+    struct sg_buf ops = {0};
+    for (int i = 0; i < SG_LIMIT_WRITES_PER_MESSAGE / 3 + 1; i++)
+        sg_buf_printf(&ops, "%s{'op':'StepRun','id':'s%d'}", i > 0 ? "," : "[", i);
+    sg_buf_append(&ops, SG_STR("]\0"));
+
+    ASSERT_INT(endpoint_begins(f, "r1", ops.ptr)->reply.status, SG_TOO_LARGE);
+    ASSERT_INT(count(f, SG_KIND_RUN), 0);
+    endpoint_begins(f, "r1", "[{'op':'StepRun','id':'a'}]");
+    ASSERT_INT(endpoint_reports(f, "r1", ops.ptr)->reply.status, SG_TOO_LARGE);
+    ASSERT_TEXT(stack(f), "a");
+    sg_buf_free(&ops);
+    fixture_free(f);
+}
+
 /* ---- once something takes time ---- */
 
 Test(engine_endpoint, a_sleep_makes_it_asynchronous_and_its_call_goes_to_the_endpoint)
@@ -409,6 +472,8 @@ Test(engine_endpoint, a_step_that_the_user_calls_complete_is_a_step)
 
     ASSERT_TEXT(run_status(f), "Running");
     ASSERT_TEXT(memo(f, COMPLETE), "{\"error\":{\"message\":\"boom\",\"name\":\"Error\"}}");
+    endpoint_begins(f, "r2", "[{'op':'StepFailed','id':'" COMPLETE "','displayName':'complete'}]");
+    ASSERT_TEXT(run_status(f), "Running");
     fixture_free(f);
 }
 

@@ -383,7 +383,8 @@ static struct sg_op *ops_read(struct sg_arena *arena, const char *text, size_t *
         rig_need(sg_opcode_parse(member(arena, object, SG_STR("op")), &op->code), "an opcode in a test");
         op->id = member(arena, object, SG_STR("id"));
         op->name = member(arena, object, SG_STR("name"));
-        op->display_name = op->name.len > 0 ? op->name : op->id;
+        struct sg_str display_name = member(arena, object, SG_STR("displayName"));
+        op->display_name = display_name.len > 0 ? display_name : op->name.len > 0 ? op->name : op->id;
         op->data = data.len > 0 ? data : SG_STR("null");
         op->error = sg_json_get(object, SG_STR("error"));
         op->opts = opts;

@@ -149,7 +149,7 @@ Test(engine_invoke, a_function_may_invoke_itself_and_the_event_says_who_did)
     char id[SG_ULID_LEN + 1];
     char says[128];
 
-    report(f, "[{'op':'InvokeFunction','id':'i','opts':{'function_id':'fn','timeout':'5m',"
+    report(f, "[{'op':'InvokeFunction','id':'i','displayName':'my step','opts':{'function_id':'fn','timeout':'5m',"
               "'payload':{'data':{'n':1,'_inngest':'mine'},'user':{'who':'me'},'v':'2'}}}]");
 
     struct sg_str body = invoked_event(f);
@@ -157,7 +157,7 @@ Test(engine_invoke, a_function_may_invoke_itself_and_the_event_says_who_did)
     snprintf(says, sizeof(says), "{\"data\":{\"_inngest\":{\"correlation_id\":\"%s.i\",\"expire\":%lld,\"fn_id\":\"fn\",", id,
              (long long)AT("10:05:00"));
     SAYS(body, says);
-    SAYS(body, "\"name\":\"i\",\"source_app_id\":\"");
+    SAYS(body, "\"name\":\"my step\",\"source_app_id\":\"");
     SAYS(body, ",\"source_fn_v\":1},\"n\":1},\"id\":\"");
     SAYS(body, "\"name\":\"inngest/function.invoked\",\"ts\":");
     SAYS(body, ",\"user\":{\"who\":\"me\"},\"v\":\"2\"}");
@@ -390,6 +390,24 @@ Test(engine_invoke, a_time_in_the_future_is_when_the_other_run_starts)
 
     ASSERT_TEXT(calls(f), "step@0 step@0");
     cr_assert(sg_str_eq(last_call(f)->slug, SG_STR("callee")));
+    fixture_free(f);
+}
+
+static enum sg_status state_read(void *context, const struct sg_record *record)
+{
+    *(int64_t *)context = record->values[SG_RUN_LIVE_STATE_BYTES].number; /* of the newest, at last */
+    return SG_OK;
+}
+
+Test(engine_invoke, the_event_counts_into_the_state_of_the_run_that_it_starts)
+{
+    struct fixture *f = two_functions();
+    int64_t state_bytes = 0;
+    report(f, INVOKE);
+
+    struct sg_query query = {.kind = SG_KIND_RUN_LIVE, .index = SG_INDEX_KEY, .limit = 10};
+    cr_assert(sg_store_read(f->reader, &query, state_read, &state_bytes, NULL) == SG_OK);
+    ASSERT_INT(state_bytes, (int64_t)invoked_event(f).len);
     fixture_free(f);
 }
 

@@ -77,7 +77,6 @@ Test(cli_service, knows_a_file_system_in_memory)
     cr_assert(sg_disk_read("/", &disk));
     cr_assert(disk.total_bytes > 0 && disk.free_bytes >= 0 && disk.free_bytes <= disk.total_bytes);
     cr_assert_not(sg_disk_read("/nosuch/directory", &disk));
-    if (!sg_disk_read("/dev/shm", &disk))
-        cr_skip_test("no /dev/shm on this machine");
+    cr_assert(sg_disk_read("/dev/shm", &disk)); /* Debian mounts it, and so do containers */
     cr_assert(disk.is_ephemeral, "%s", disk.kind);
 }

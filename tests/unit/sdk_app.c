@@ -252,6 +252,14 @@ void app_hold(struct app *app)
     pthread_mutex_unlock(&app->lock);
 }
 
+bool app_answer_never(struct app *app, int fd, const struct app_request *request)
+{
+    (void)fd;
+    (void)request;
+    app_hold(app);
+    return false;
+}
+
 void app_release(struct app *app)
 {
     pthread_mutex_lock(&app->lock);

@@ -56,6 +56,8 @@ void app_stop(struct app *app);
 const struct app_request *app_wait(struct app *app, int index);
 /* In an answer: waits until app_release, or until the app stops. */
 void app_hold(struct app *app);
+/* An answer: none, for as long as the app lives. */
+bool app_answer_never(struct app *app, int fd, const struct app_request *request);
 void app_release(struct app *app);
 
 void write_all(int fd, const void *bytes, size_t len);

@@ -213,7 +213,7 @@ Test(sdk_caller, nothing_is_sent_twice_on_a_connection_that_dies)
 
 Test(sdk_caller, localhost_works_in_both_address_families)
 {
-    if (!app_start_v6(&app, answer_ops))
+    if (!app_start_v6(&app, answer_ops)) /* skipped: containers often have no ::1, and nothing of ours can give them one */
         cr_skip_test("no IPv6 here");
     start_caller();
     submit(call_to(app.port, ""));
@@ -465,18 +465,10 @@ Test(sdk_caller, garbage_is_a_failed_attempt)
     app_stop(&app);
 }
 
-static bool answer_late(struct app *self, int fd, const struct app_request *request)
-{
-    (void)fd;
-    (void)request;
-    app_hold(self);
-    return false;
-}
-
 Test(sdk_caller, silence_ends_with_the_call_timeout)
 {
     options.call_timeout_ms = 100;
-    const struct sg_answer *answer = call_once(answer_late);
+    const struct sg_answer *answer = call_once(app_answer_never);
     cr_assert(eq(int, answer->kind, SG_ANSWER_ERROR));
     assert_contains(answer->error, "timed out");
     cr_assert(answer->duration_ms >= 100);
@@ -570,7 +562,7 @@ Test(sdk_caller, one_apps_trouble_does_not_hold_up_another)
     static struct app other;
     options.connections_per_app_max = 3;
     options.connections_max = 4;
-    app_start(&app, answer_late);
+    app_start(&app, app_answer_never);
     app_start(&other, answer_ops);
     start_caller();
     for (int i = 0; i < 50; i++)
@@ -642,7 +634,7 @@ Test(sdk_caller, drain_lets_calls_in_flight_finish_and_drops_the_others)
 
 Test(sdk_caller, free_cuts_what_is_in_flight)
 {
-    app_start(&app, answer_late);
+    app_start(&app, app_answer_never);
     start_caller();
     for (int i = 0; i < 10; i++)
         submit(call_to(app.port, ""));

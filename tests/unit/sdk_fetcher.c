@@ -480,18 +480,10 @@ Test(sdk_fetcher, a_broken_connection_is_an_error_and_nothing_is_sent_again)
     app_stop(&app);
 }
 
-static bool answer_never(struct app *self, int fd, const struct app_request *request)
-{
-    (void)fd;
-    (void)request;
-    app_hold(self);
-    return false;
-}
-
 Test(sdk_fetcher, a_request_has_a_deadline)
 {
     options.timeout_ms = 100;
-    assert_contains(fetch_once(answer_never, "{'method':'GET','url':'http://127.0.0.1:%d/'}"), "did not answer in time");
+    assert_contains(fetch_once(app_answer_never, "{'method':'GET','url':'http://127.0.0.1:%d/'}"), "did not answer in time");
     app_stop(&app);
 }
 
@@ -601,7 +593,7 @@ Test(sdk_fetcher, draining_lets_requests_end_and_drops_those_that_wait)
 
 Test(sdk_fetcher, it_ends_while_requests_are_out)
 {
-    app_start(&app, answer_never);
+    app_start(&app, app_answer_never);
     start_fetcher();
     submit(SG_OP_GATEWAY, "{'method':'GET','url':'http://127.0.0.1:%d/'}", app.port);
     app_wait(&app, 0);

@@ -468,17 +468,9 @@ Test(sdk_sync, an_app_behind_a_proxy_gets_the_url_that_was_asked)
 
 /* ---- the end ---- */
 
-static bool answer_never(struct app *self, int fd, const struct app_request *request)
-{
-    (void)fd;
-    (void)request;
-    app_hold(self);
-    return false;
-}
-
 Test(sdk_sync, free_does_not_wait_for_a_slow_app)
 {
-    start_app(answer_never);
+    start_app(app_answer_never);
     configure();
     start_sync();
     app_wait(&app, 0);

@@ -28,8 +28,7 @@ Test(registration, valid_one_is_posted_and_answered_as_sdks_expect)
     cr_expect(answer.status == 200, "%s", answer.body);
     cr_expect(eq(int, f.kind, SG_MESSAGE_REGISTER));
     cr_expect(eq(str, f.text, "shop"));
-    cr_expect(answer_has(
-        &answer, "{\"app_id\":\"abababab-abab-abab-abab-abababababab\",\"modified\":true,\"ok\":true,\"sync_id\":\""));
+    cr_expect(answer_has(&answer, "{\"app_id\":\"abababab-abab-abab-abab-abababababab\",\"modified\":true,\"ok\":true,\"sync_id\":\""));
     answer_free(&answer);
     cr_expect(eq(str, f.registered, "shop at " URL));
     fixture_close(&f);
@@ -337,8 +336,11 @@ Test(signals, one_that_somebody_waits_for_names_the_run)
     struct fixture f;
 
     fixture_open(&f);
-    EXPECT(&f, "POST", "/v1/signals", "", "{\"signal\":\"order-7\"}", 200, "{\"data\":{\"run_id\":\"");
+    EXPECT(&f, "POST", "/v1/signals", "", "{\"signal\":\"order-7\"}", 200, "{\"data\":{\"run_id\":\"5BNENTQAXBNENTQAXBNENTQAXB\"}");
     cr_expect(eq(int, f.posts, 1));
+    cr_expect(eq(str, f.text, "order-7 null"));
+    EXPECT(&f, "POST", "/v1/signals", "", "{\"data\":{\"n\": 1},\"signal\":\"order\\u002d\\\"7\\\"\"}", 200, "\"run_id\"");
+    cr_expect(eq(str, f.text, "order-\"7\" {\"n\":1}"));
     fixture_close(&f);
 }
 
@@ -349,11 +351,50 @@ Test(invoke, an_event_that_names_the_function_is_made_of_the_body)
     struct fixture f;
 
     fixture_open(&f);
-    EXPECT(&f, "POST", "/invoke/shop-ship", "", "{\"data\":{\"x\":1}}", 200, "\"status\":200}");
+    EXPECT(&f, "POST", "/invoke/shop-ship", "",
+           "{\"data\":{\"_inngest\":\"mine\",\"x\":1},\"name\":\"mine\",\"ts\":1767323046215,\"user\":{\"u\":1},\"v\":\"2\"}", 200,
+           "\"status\":200}");
+    cr_expect(eq(str, f.names[0], "inngest/function.invoked"));
+    cr_expect(f.events[0].is_id_fresh);
+    cr_expect(eq(i64, f.events[0].ts_ms, 1767323046215));
+    cr_expect(strstr(f.bodies[0], "{\"data\":{\"_inngest\":{\"expire\":0,\"fn_id\":\"shop-ship\",") == f.bodies[0], "%s", f.bodies[0]);
+    cr_expect(strstr(f.bodies[0], "\"source_fn_v\":0},\"x\":1},\"id\":\"") != NULL, "%s", f.bodies[0]);
+    cr_expect(strstr(f.bodies[0], "\",\"name\":\"inngest/function.invoked\",\"ts\":1767323046215,\"user\":{\"u\":1},\"v\":\"2\"}") != NULL,
+              "%s", f.bodies[0]);
+    cr_expect(strstr(f.bodies[0], "mine") == NULL);
     EXPECT(&f, "POST", "/invoke/shop-ship", "", "", 200, "{\"id\":\"");
     cr_expect(eq(int, f.posts, 2));
     EXPECT(&f, "POST", "/invoke/shop-ship", "", "{", 400, "Unable to read post data request");
     EXPECT(&f, "POST", "/invoke/shop-ship", "", "[]", 400, "Invalid invocation event");
     cr_expect(eq(int, f.posts, 2));
+    fixture_close(&f);
+}
+
+Test(invoke, a_seed_makes_a_repeat_of_the_request_the_same_event)
+{
+    struct fixture f;
+    const char *header = "x-inngest-event-id-seed: 1767323045000,rPgCKPZmXZQPzg==\r\n";
+
+    fixture_open(&f);
+    EXPECT(&f, "POST", "/invoke/shop-ship", header, "{}", 200, "\"status\":200}");
+    struct sg_event_in first = f.events[0];
+    EXPECT(&f, "POST", "/invoke/shop-ship", header, "{}", 200, "\"status\":200}");
+    cr_expect(sg_id_eq(first.internal_id, f.events[0].internal_id));
+    cr_expect(sg_id_eq(first.key, f.events[0].key) && !sg_id_is_null(first.key));
+    cr_expect(not(f.events[0].is_id_fresh));
+    fixture_close(&f);
+}
+
+Test(invoke, an_event_that_is_too_large_is_refused)
+{
+    struct fixture f;
+    struct sg_server_options options = fixture_options(&f);
+    char body[400];
+
+    options.limits.event_bytes_max = 300;
+    fixture_start(&f, &options);
+    snprintf(body, sizeof(body), "{\"data\":{\"x\":\"%0300d\"}}", 1);
+    EXPECT(&f, "POST", "/invoke/shop-ship", "", body, 413, "at most 300 are allowed");
+    cr_expect(eq(int, f.posts, 0));
     fixture_close(&f);
 }

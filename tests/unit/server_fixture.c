@@ -59,6 +59,9 @@ static void keep(struct fixture *fixture, const struct sg_message *message)
     case SG_MESSAGE_DROP_CANCELLATION:
         fixture->run_id = message->as.cancellation.id;
         break;
+    case SG_MESSAGE_SIGNAL:
+        snprintf(fixture->text, sizeof(fixture->text), "%.*s %.*s", SG_FMT(message->as.signal.name), SG_FMT(message->as.signal.data));
+        break;
     case SG_MESSAGE_CANCEL:
         fixture->run_id = message->as.cancel.run_id;
         break;

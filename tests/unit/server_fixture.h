@@ -52,7 +52,7 @@ struct fixture {
     bool is_sync;
     struct sg_id function_id;
     int request_version;
-    char text[1024]; /* app name, reason, URL; of a durable endpoint domain, SDK, slug and configuration */
+    char text[1024]; /* app name, reason, URL; signal and data; of a durable endpoint domain, SDK, slug and configuration */
     /* What hooks were told. */
     char registered[512];
     char synced[512];

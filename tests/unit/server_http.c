@@ -334,8 +334,8 @@ Test(http, thousand_connections_wait_at_once)
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < 2 * CONNECTIONS + 100)
-        cr_skip_test("too few file descriptors");
+    /* Debian's hard limit and that of containers is hundreds of thousands. */
+    cr_assert(limit.rlim_cur >= 2 * CONNECTIONS + 100, "only %llu file descriptors (ulimit -Hn)", (unsigned long long)limit.rlim_cur);
     struct sg_server_options options = fixture_options(&f);
     options.limits.reply_ms = DEADLINE_MS * 3;
     fixture_start(&f, &options);

@@ -241,6 +241,7 @@ struct sg_str sg_stream_bytes(struct sg_held *held)
 
     if (stream == NULL)
         return SG_STR_NULL;
+    assert(held->position >= stream->base); /* who is further behind was cut */
     size_t at = (size_t)(held->position - stream->base);
     return (struct sg_str){stream->bytes.ptr + at, stream->bytes.len - at};
 }

@@ -32,6 +32,7 @@ Test(engine_fetch, a_result_is_remembered_and_the_run_goes_on)
     report(f, "[" GATEWAY("a") "]");
     ASSERT_TEXT(fetches(f), "a");
     ASSERT_INT(f->fetches[0]->code, SG_OP_GATEWAY);
+    cr_assert(sg_id_eq(f->fetches[0]->app_id, f->calls[0]->app_id));
     ASSERT_TEXT(step_status(f, "a"), "Running");
     ASSERT_TEXT(calls(f), "step@0");
     ASSERT_INT(stats(f).fetches, 1);
@@ -285,6 +286,17 @@ Test(engine_fetch, a_step_error_beside_a_request_waits_for_it)
     fixture_free(f);
 }
 
+Test(engine_fetch, retry_after_of_an_answer_with_requests_counts_when_they_are_back)
+{
+    struct fixture *f = run_with_retries(3);
+
+    report_with(f, "[" GATEWAY("a") ",{'op':'StepError','id':'b'}]", false, 60000);
+    fetched(f, 0, "1");
+
+    ASSERT_INT(next_due(f), AT("10:01:00"));
+    fixture_free(f);
+}
+
 Test(engine_fetch, a_completed_step_beside_requests_does_not_go_on_alone)
 {
     struct fixture *f = fixture_with_run("10:00:00");
@@ -368,6 +380,24 @@ Test(engine_fetch, a_step_that_is_reported_with_its_memo_is_not_requested_again)
 
     ASSERT_TEXT(memo(f, "a"), "{\"data\":1}");
     ASSERT_TEXT(calls(f), "step@0 step@1! step@2");
+    fixture_free(f);
+}
+
+Test(engine_fetch, a_result_whose_step_has_gone_from_the_store_makes_the_call_again)
+{
+    struct fixture *f = fixture_create_with("10:00:00", &(struct sg_engine_options){.is_fully_parked = true});
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0});
+    send_event(f, "demo/go");
+    report(f, "[" GATEWAY("a") "]");
+    struct sg_write write = {.op = SG_WRITE_DELETE, .record = {.kind = SG_KIND_STEP}};
+    write.record.values[SG_STEP_RUN_ID] = sg_value_id(&f->last_run);
+    write.record.values[SG_STEP_ID] = sg_value_bytes(SG_STR("a"));
+    ASSERT_INT(sg_store_commit(f->store, &write, 1, NULL), SG_OK);
+
+    fetched(f, 0, "1");
+
+    ASSERT_TEXT(calls(f), "step@0 step@0");
+    ASSERT_INT(stats(f).stray, 1);
     fixture_free(f);
 }
 

@@ -180,3 +180,38 @@ Test(engine_gate, who_asks_why_is_told_of_the_line)
     cr_assert(strstr(text, "1 jobs of its app are under way, as many as may be (--max-calls-per-app); 1 wait") != NULL, "%s", text);
     fixture_free(f);
 }
+
+/* A place that is free for a moment belongs to the line, not to who comes due in that moment. */
+Test(engine_gate, who_comes_due_when_a_place_becomes_free_goes_behind_the_line)
+{
+    struct fixture *f = with_limit(1);
+    start_runs(f, 2);
+    struct sg_id second = newest_run(f);
+    move_clock_ms(f, f->now_ms + 1000);
+
+    begin_batch(f);
+    finish(f, "1");
+    send_event(f, "demo/go");
+    end_batch(f);
+
+    ASSERT_INT(f->call_count, 2);
+    cr_assert(sg_id_eq(last_call(f)->run_id, second));
+    fixture_free(f);
+}
+
+Test(engine_gate, a_place_that_becomes_free_when_the_last_in_line_is_cancelled_is_free)
+{
+    struct fixture *f = with_limit(1);
+    start_runs(f, 2);
+
+    begin_batch(f);
+    finish(f, "1");
+    cancel(f, newest_run(f));
+    end_batch(f);
+
+    ASSERT_INT(stats(f).runs, 0);
+    ASSERT_INT(next_due(f), INT64_MAX);
+    send_event(f, "demo/go");
+    ASSERT_INT(f->call_count, 2);
+    fixture_free(f);
+}

@@ -135,6 +135,60 @@ Test(endpoint_creation, refuses_by_the_name_of_the_member)
     fixture_close(&f);
 }
 
+/* A creation whose event has this member besides domain and method, and what else the body says. */
+static const char *creation_with(const char *member, const char *value, size_t value_bytes, const char *others)
+{
+    static char body[8192];
+    snprintf(body, sizeof(body),
+             "{\"run_id\":\"" RUN_ID "\"%s,\"event\":{\"data\":{\"domain\":\"http://a.b\",\"method\":\"GET\",\"%s\":\"%s%0*d\"}}}", others,
+             member, value, (int)value_bytes, 0);
+    return body;
+}
+
+Test(endpoint_creation, members_are_bounded_and_hold_what_they_may)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    EXPECT(&f, "POST", "/v1/checkpoint", "", creation_with("path", "/", 4095, ""), 200, "\"token\"");
+    EXPECT(&f, "POST", "/v1/checkpoint", "", creation_with("path", "/", 4096, ""), 413,
+           "\\\"event.data.path\\\" has 4097 bytes; at most 4096 are allowed");
+    EXPECT(&f, "POST", "/v1/checkpoint", "", creation_with("fn", "", 257, ""), 413, "\\\"event.data.fn\\\" has 257 bytes");
+    EXPECT(&f, "POST", "/v1/checkpoint", "", creation_with("path", "/a?b=", 1, ""), 400, "\\\"event.data.path\\\"");
+    EXPECT(&f, "POST", "/v1/checkpoint", "", creation_with("path", "/a#", 1, ""), 400, "\\\"event.data.path\\\"");
+    EXPECT(&f, "POST", "/v1/checkpoint", "", creation_with("query_params", "a=1#", 1, ""), 400, "\\\"event.data.query_params\\\"");
+    cr_expect(eq(int, f.posts, 1));
+    fixture_close(&f);
+}
+
+Test(endpoint_creation, retries_and_version_are_brought_into_their_bounds)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    EXPECT(&f, "POST", "/v1/checkpoint", "", creation_with("fn", "f", 1, ",\"retries\":-1,\"request_version\":-1"), 200, "\"token\"");
+    cr_expect(strstr(f.text, "\"retries\":{\"attempts\":4}") != NULL, "%s", f.text);
+    cr_expect(eq(int, f.request_version, 2));
+    EXPECT(&f, "POST", "/v1/checkpoint", "", creation_with("fn", "f", 1, ",\"retries\":99,\"request_version\":300"), 200, "\"token\"");
+    cr_expect(strstr(f.text, "\"retries\":{\"attempts\":20}") != NULL, "%s", f.text);
+    cr_expect(eq(int, f.request_version, 2));
+    EXPECT(&f, "POST", "/v1/checkpoint", "", creation_with("fn", "f", 1, ",\"request_version\":1"), 200, "\"token\"");
+    cr_expect(eq(int, f.request_version, 1));
+    fixture_close(&f);
+}
+
+Test(endpoint_creation, a_request_that_is_too_large_as_an_event_is_refused)
+{
+    struct fixture f;
+    struct sg_server_options options = fixture_options(&f);
+
+    options.limits.event_bytes_max = 1000;
+    fixture_start(&f, &options);
+    EXPECT(&f, "POST", "/v1/checkpoint", "", creation_with("body", "", 1000, ""), 413, "at most 1000 are allowed");
+    cr_expect(eq(int, f.posts, 0));
+    fixture_close(&f);
+}
+
 Test(endpoint_creation, what_the_engine_says_reaches_the_sdk)
 {
     struct fixture f;
@@ -639,6 +693,88 @@ Test(endpoint_stream, needs_its_token_and_a_tee_its_channel)
     snprintf(path, sizeof(path), "/v1/realtime/sse?token=%s", created(&f, "token"));
     EXPECT(&f, "GET", path, "", NULL, 401, said);
     EXPECT(&f, "POST", "/v1/realtime/publish/tee", "", "x", 400, "channel query parameter required");
+    fixture_close(&f);
+}
+
+Test(endpoint_stream, is_followed_with_the_token_in_a_header_or_in_the_query)
+{
+    struct fixture f;
+    char request[4096];
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_RUNNING, NULL, NULL);
+    int fd = client_connect(f.port);
+    int len = snprintf(request, sizeof(request), "GET /v1/realtime/sse HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
+                       created(&f, "realtime_token"));
+    client_send(fd, request, (size_t)len);
+    cr_expect(strstr(read_until(fd, "\r\n\r\n"), "HTTP/1.1 200 ") != NULL);
+    close(fd);
+    fixture_close(&f);
+}
+
+Test(endpoint_stream, needs_a_token_for_the_stream_of_a_run)
+{
+    static const char *const topics[] = {
+        "{\"channel\":\"c\",\"kind\":\"run\",\"name\":\"$stream\"}",
+        "{\"channel\":\"c\",\"kind\":\"other\",\"name\":\"$stream\"}",
+        "{\"channel\":\"c\",\"kind\":\"run\",\"name\":\"other\"}",
+    };
+    struct fixture f;
+    struct sg_token_secret secret = {.bytes = {7}};
+    struct sg_server_options options = fixture_options(&f);
+
+    options.token_secret = &secret;
+    fixture_start(&f, &options);
+    for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
+        struct sg_buf claims = {0};
+        struct sg_buf path = {0};
+        sg_buf_printf(&claims, "{\"exp\":99999999999,\"iss\":\"rt.inngest.com\",\"topics\":[%s]}", topics[i]);
+        sg_buf_append(&path, SG_STR("/v1/realtime/sse?token="));
+        sg_token_make(&secret, sg_buf_str(&claims), &path);
+        sg_buf_byte(&path, '\0');
+        int fd = ask(&f, path.ptr);
+        cr_expect(strstr(read_until(fd, "\r\n\r\n"), i == 0 ? "HTTP/1.1 200 " : "HTTP/1.1 401 ") != NULL, "%s", topics[i]);
+        close(fd);
+        sg_buf_free(&claims);
+        sg_buf_free(&path);
+    }
+    fixture_close(&f);
+}
+
+Test(endpoint_stream, the_name_of_a_channel_is_bounded)
+{
+    struct fixture f;
+    char path[512];
+
+    fixture_open(&f);
+    snprintf(path, sizeof(path), "/v1/realtime/publish/tee?channel=%0257d", 1);
+    EXPECT(&f, "POST", path, "", "x", 400, "is longer than 256 bytes");
+    fixture_close(&f);
+}
+
+Test(endpoint_stream, all_together_are_bounded_and_the_one_used_longest_ago_goes)
+{
+    enum { STREAMS = 66 }; /* of a million bytes each, less what is trimmed: the limit is 64 MiB */
+    struct fixture f;
+    char path[128];
+    static char frames[1000000 + 1];
+    size_t len = 0;
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_RUNNING, NULL, NULL);
+    while (len + 64 < sizeof(frames))
+        len += (size_t)snprintf(frames + len, sizeof(frames) - len, "event: inngest.stream\ndata: {\"data\":%zu}\n\n", len);
+    EXPECT(&f, "POST", TEE, "", FRAME("first"), 200, "");
+    int fd = follow(&f);
+    (void)read_until(fd, FRAME("first"));
+    for (int i = 0; i <= STREAMS + 2; i++) {
+        snprintf(path, sizeof(path), "/v1/realtime/publish/tee?channel=c%d", i);
+        struct answer answer = fetch_bytes(&f, "POST", path, "", frames, len);
+        cr_assert(eq(int, answer.status, 200));
+        answer_free(&answer);
+    }
+    cr_expect(client_is_closed(fd));
+    close(fd);
     fixture_close(&f);
 }
 

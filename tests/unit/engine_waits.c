@@ -335,6 +335,14 @@ Test(engine_waits, dates_are_shifted_by_the_clocks_offset)
     SEND(f, {.name = "demo/stop"}); /* too late by a moment */
     ASSERT_TEXT(run_status(f), "Running");
     fixture_free(f);
+
+    f = fixture_create_with("10:00:00", &(struct sg_engine_options){.clock_offset_ms = 3600000});
+    SERVE(f, {"fn", "demo/go", NULL, -1, 0, "'cancel':[{'event':'demo/stop','timeout':'2026-01-01T09:30:00.000Z'}]"});
+    send_event(f, "demo/go");
+    move_clock_ms(f, AT("10:30:00") - 1);
+    SEND(f, {.name = "demo/stop"});
+    ASSERT_TEXT(run_status(f), "Cancelled");
+    fixture_free(f);
 }
 
 Test(engine_waits, a_timeout_that_is_shown_in_part_is_cut_between_characters)

@@ -2,6 +2,7 @@
 #include "sdk_fixture.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -134,6 +135,14 @@ Test(sdk_fetcher, methods_without_a_body)
     app_stop(&app);
 }
 
+Test(sdk_fetcher, a_proxy_of_the_environment_is_not_used)
+{
+    cr_assert(eq(int, setenv("http_proxy", "http://127.0.0.1:1", 1), 0));
+    cr_assert(eq(int, setenv("all_proxy", "http://127.0.0.1:1", 1), 0));
+    assert_contains(fetch_once(answer_plainly, "{'method':'GET','url':'http://127.0.0.1:%d/'}"), "hello");
+    app_stop(&app);
+}
+
 Test(sdk_fetcher, every_request_has_a_connection_of_its_own)
 {
     app_start(&app, answer_plainly);
@@ -254,22 +263,101 @@ Test(sdk_fetcher, a_redirect_keeps_method_body_and_headers_but_no_credentials_fo
     app_stop(&other);
 }
 
+static bool redirect_back(struct app *self, int fd, const struct app_request *request)
+{
+    (void)request;
+    char headers[128];
+    snprintf(headers, sizeof(headers), "Location: %s\r\n", (const char *)self->context);
+    write_answer(fd, 302, headers, "");
+    return true;
+}
+
+static bool redirect_away_once(struct app *self, int fd, const struct app_request *request)
+{
+    return sg_str_eq(request->target, SG_STR("/back")) ? answer_plainly(self, fd, request) : redirect_to_other(self, fd, request);
+}
+
+Test(sdk_fetcher, credentials_that_were_taken_off_do_not_come_back)
+{
+    static char home[128];
+    app_start(&app, redirect_away_once);
+    app_start(&other, redirect_back);
+    snprintf(location, sizeof(location), "http://127.0.0.1:%d/there", other.port);
+    snprintf(home, sizeof(home), "http://127.0.0.1:%d/back", app.port);
+    app.context = location;
+    other.context = home;
+    start_fetcher();
+    submit(SG_OP_GATEWAY, "{'body':'b','headers':{'authorization':'s3cret'},'method':'POST','url':'http://127.0.0.1:%d/'}", app.port);
+    assert_contains(inbox_wait(&inbox, 0)->as.fetched.data, "\"status_code\":200");
+    const struct app_request *request = app_wait(&app, 1); /* whoever redirected it has chosen where it goes */
+    assert_text(request->target, "/back");
+    assert_text(request->method, "POST"); /* after a 302, too */
+    assert_text(request->body, "b");
+    cr_assert(eq(sz, request_header(request, "authorization").len, 0));
+    app_stop(&app);
+    app_stop(&other);
+}
+
 static bool redirect_here(struct app *self, int fd, const struct app_request *request)
 {
     (void)self;
     if (sg_str_eq(request->target, SG_STR("/there")))
         return answer_plainly(self, fd, request);
-    write_answer(fd, 303, "Location: /there\r\n", "");
+    bool is_head = sg_str_eq(request->method, SG_STR("HEAD"));
+    write_answer(fd, 303, "Location: /there\r\nX-Moved: yes\r\n", is_head ? "" : "moved");
     return true;
 }
 
 Test(sdk_fetcher, a_redirect_within_the_origin_keeps_credentials_and_a_303_asks_with_get)
 {
-    fetch_once(redirect_here, "{'body':'b','headers':{'authorization':'s3cret'},'method':'POST','url':'http://127.0.0.1:%d/'}");
+    struct sg_str data =
+        fetch_once(redirect_here, "{'body':'b','headers':{'authorization':'s3cret'},'method':'POST','url':'http://127.0.0.1:%d/'}");
+    assert_contains(data, "{\"body\":\"hello\",\"headers\":{\"Content-Type\":\"text/plain\"},"); /* nothing of the first answer */
     const struct app_request *request = app_wait(&app, 1);
     assert_text(request->method, "GET");
     cr_assert(eq(sz, request->body.len, 0));
     assert_text(request_header(request, "authorization"), "s3cret");
+    app_stop(&app);
+}
+
+Test(sdk_fetcher, a_303_leaves_head_as_it_is)
+{
+    fetch_once(redirect_here, "{'method':'HEAD','url':'http://127.0.0.1:%d/'}");
+    assert_text(app_wait(&app, 1)->method, "HEAD");
+    app_stop(&app);
+}
+
+static bool answer_not_modified(struct app *self, int fd, const struct app_request *request)
+{
+    (void)self;
+    (void)request;
+    static const char text[] = "HTTP/1.1 304 Not Modified\r\nLocation: /there\r\n\r\n";
+    write_all(fd, text, sizeof(text) - 1);
+    return true;
+}
+
+Test(sdk_fetcher, not_modified_is_an_answer_and_no_redirect)
+{
+    assert_contains(fetch_once(answer_not_modified, "{'method':'GET','url':'http://127.0.0.1:%d/'}"), "\"status_code\":304");
+    cr_assert(eq(int, app.request_count, 1));
+    app_stop(&app);
+}
+
+static bool redirect_slowly(struct app *self, int fd, const struct app_request *request)
+{
+    (void)self;
+    (void)request;
+    usleep(30000);
+    write_answer(fd, 307, "Location: /again\r\n", "");
+    return true;
+}
+
+Test(sdk_fetcher, a_request_has_one_deadline_for_all_its_redirects)
+{
+    options.timeout_ms = 300;
+    struct sg_str text = fetch_once(redirect_slowly, "{'method':'GET','url':'http://127.0.0.1:%d/'}");
+    cr_assert(memmem(text.ptr, text.len, "too often", 9) == NULL, "%.*s", SG_FMT(text));
+    cr_assert(le(int, app.request_count, 11));
     app_stop(&app);
 }
 

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <stepgate/json.h>
@@ -12,6 +13,7 @@
 #include "sdk/address.h"
 #include "sdk/fetch_request.h"
 #include "sdk/fetch_result.h"
+#include "sdk/url.h"
 
 static struct sg_arena arena;
 static struct sg_fetch_request request;
@@ -125,6 +127,8 @@ Test(sdk_fetch, what_makes_no_request_is_refused_without_repeating_it)
         "{'method':'TRACE','url':'http://x/'}",
         "{'headers':'s3cret','url':'http://x/'}",
         "{'headers':{'a':'s3cret\\r\\nevil: 1'},'url':'http://x/'}",
+        "{'headers':{'a':'s3cret\\u0001'},'url':'http://x/'}",
+        "{'headers':{'a':'s3cret\\u007f'},'url':'http://x/'}",
         "{'headers':{'s3cret:':'1'},'url':'http://x/'}",
         "{'headers':{'':'1'},'url':'http://x/'}",
         "{'headers':{'a':{'b':'s3cret'}},'url':'http://x/'}",
@@ -136,6 +140,17 @@ Test(sdk_fetch, what_makes_no_request_is_refused_without_repeating_it)
     }
     cr_assert(eq(int, read_opts(SG_OP_AI_GATEWAY, "{'auth_key':'s3cret\\n','url':'http://x/'}"), SG_INVALID_ARGUMENT));
     cr_assert(strstr(error.message, "s3cret") == NULL);
+}
+
+Test(sdk_fetch, urls_are_bounded)
+{
+    char opts[SG_LIMIT_URL_BYTES + 64];
+    for (int more = 0; more < 2; more++) {
+        int len = snprintf(opts, sizeof(opts), "{\"url\":\"http://x/%0*d\"}", SG_LIMIT_URL_BYTES - 9 + more, 1);
+        enum sg_status status = sg_fetch_request_read(SG_OP_GATEWAY, (struct sg_str){opts, (size_t)len}, &arena, &request, &error);
+        cr_assert(eq(int, status, more ? SG_INVALID_ARGUMENT : SG_OK));
+    }
+    assert_contains(sg_str_from(error.message), "its `url` has more than ");
 }
 
 Test(sdk_fetch, headers_are_bounded)
@@ -314,6 +329,9 @@ Test(sdk_fetch, a_key_that_a_provider_repeats_is_taken_out)
     answered(401, "", "{\"error\":\"no such key: sk-s3cret (sk-s3cret)\"}");
     assert_text(sg_json_get(failure, SG_STR("data")), "{\"error\":\"no such key: *** (***)\"}");
     cr_assert(memmem(failure.ptr, failure.len, "s3cret", 6) == NULL);
+    must_read(SG_OP_AI_GATEWAY, "{'auth_key':'key','format':'openai-chat','url':'https://ai/'}"); /* this is no secret */
+    answered(401, "", "{\"error\":\"no such key\"}");
+    assert_text(sg_json_get(failure, SG_STR("data")), "{\"error\":\"no such key\"}");
 }
 
 Test(sdk_fetch, a_large_error_is_cut)
@@ -326,6 +344,7 @@ Test(sdk_fetch, a_large_error_is_cut)
     sg_buf_append(&body, SG_STR("\"\0"));
     answered(502, "", body.ptr);
     cr_assert(lt(sz, failure.len, 256 * 1024));
+    cr_assert(le(sz, sg_json_get(failure, SG_STR("data")).len, 64 * 1024 + 3)); /* its quotes, one of them escaped */
     sg_buf_free(&body);
 }
 

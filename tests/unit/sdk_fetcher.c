@@ -37,17 +37,13 @@ static void start_fetcher(void)
     cr_assert(eq(int, sg_fetcher_create(&options, &fetcher, &error), SG_OK), "%s", error.message);
 }
 
-/* `opts` with single quotes; %d in it is the port. */
-static void submit_for(int app_number, enum sg_opcode code, const char *opts, int port)
+static void submit_canonical(int app_number, enum sg_opcode code, struct sg_str opts)
 {
-    char text[1024];
-    snprintf(text, sizeof(text), opts, port, port); /* NOLINT: a format of the test's own */
-    struct sg_str canonical = sg_str_from(json(text));
-    struct sg_fetch *fetch = calloc(1, sizeof(*fetch) + canonical.len + 1);
+    struct sg_fetch *fetch = calloc(1, sizeof(*fetch) + opts.len + 1);
     cr_assert(fetch != NULL);
     char *bytes = (char *)(fetch + 1);
     bytes[0] = 'a';
-    memcpy(bytes + 1, canonical.ptr, canonical.len);
+    memcpy(bytes + 1, opts.ptr, opts.len);
     fetch->magic = SG_FETCH_MAGIC;
     fetch->code = code;
     fetch->app_id.bytes[0] = (uint8_t)app_number;
@@ -55,8 +51,16 @@ static void submit_for(int app_number, enum sg_opcode code, const char *opts, in
     fetch->job_id = 77;
     fetch->generation = 3;
     fetch->step_id = (struct sg_str){bytes, 1};
-    fetch->opts = (struct sg_str){bytes + 1, canonical.len};
+    fetch->opts = (struct sg_str){bytes + 1, opts.len};
     cr_assert(eq(int, sg_fetcher_submit(fetcher, fetch), SG_OK));
+}
+
+/* `opts` with single quotes; %d in it is the port. */
+static void submit_for(int app_number, enum sg_opcode code, const char *opts, int port)
+{
+    char text[1024];
+    snprintf(text, sizeof(text), opts, port, port); /* NOLINT: a format of the test's own */
+    submit_canonical(app_number, code, sg_str_from(json(text)));
 }
 
 static void submit(enum sg_opcode code, const char *opts, int port)
@@ -115,6 +119,24 @@ Test(sdk_fetcher, a_body_goes_out_byte_for_byte_and_without_a_type)
     assert_text(request_header(request, "content-length"), "7");
     cr_assert(eq(sz, request_header(request, "content-type").len, 0));
     cr_assert(eq(sz, request_header(request, "expect").len, 0));
+    app_stop(&app);
+}
+
+Test(sdk_fetcher, a_large_body_is_sent_without_asking_first)
+{
+    struct sg_buf opts = {0};
+    app_start(&app, answer_plainly);
+    start_fetcher();
+    sg_buf_append(&opts, SG_STR("{\"body\":\""));
+    for (int i = 0; i < 128 * 1024; i++)
+        sg_buf_append(&opts, SG_STR("0123456789abcdef"));
+    sg_buf_printf(&opts, "\",\"method\":\"POST\",\"url\":\"http://127.0.0.1:%d/\"}", app.port);
+    submit_canonical(1, SG_OP_GATEWAY, sg_buf_str(&opts));
+    sg_buf_free(&opts);
+    assert_contains(inbox_wait(&inbox, 0)->as.fetched.data, "hello");
+    const struct app_request *request = app_wait(&app, 0);
+    cr_assert(eq(sz, request->body.len, 2 * 1024 * 1024));
+    cr_assert(eq(sz, request_header(request, "expect").len, 0)); /* libcurl would, from a megabyte on */
     app_stop(&app);
 }
 
@@ -437,27 +459,34 @@ static CURLcode hop(struct sg_fetch_transfer *transfer)
     return curl_easy_perform(transfer->easy);
 }
 
-Test(sdk_fetcher, a_redirect_to_a_private_address_is_refused)
+static struct sg_fetch_transfer *begin(struct sg_fetch_maker *maker, int port)
 {
-    start_redirecting(redirect_to_other);
-    struct sg_fetch_maker maker = {
-        .allows_private = true, .timeout_ms = WAIT_MS, .connect_timeout_ms = WAIT_MS, .response_bytes_max = 1000};
     char opts[128];
-    snprintf(opts, sizeof(opts), "{\"method\":\"GET\",\"url\":\"http://127.0.0.1:%d/\"}", app.port);
+    snprintf(opts, sizeof(opts), "{\"method\":\"GET\",\"url\":\"http://127.0.0.1:%d/\"}", port);
     struct sg_fetch *fetch = calloc(1, sizeof(*fetch) + strlen(opts));
+    cr_assert(fetch != NULL);
     fetch->magic = SG_FETCH_MAGIC;
     fetch->code = SG_OP_GATEWAY;
     fetch->step_id = SG_STR("a");
     fetch->opts = (struct sg_str){memcpy(fetch + 1, opts, strlen(opts)), strlen(opts)};
     struct sg_message *message;
-    struct sg_fetch_transfer *transfer = sg_fetch_transfer_begin(&maker, fetch, &message);
+    struct sg_fetch_transfer *transfer = sg_fetch_transfer_begin(maker, fetch, &message);
     cr_assert(transfer != NULL);
+    return transfer;
+}
+
+Test(sdk_fetcher, a_redirect_to_a_private_address_is_refused)
+{
+    start_redirecting(redirect_to_other);
+    struct sg_fetch_maker maker = {
+        .allows_private = true, .timeout_ms = WAIT_MS, .connect_timeout_ms = WAIT_MS, .response_bytes_max = 1000};
+    struct sg_fetch_transfer *transfer = begin(&maker, app.port);
     cr_assert(eq(int, hop(transfer), CURLE_OK));
     maker.allows_private = false; /* as if the first one had been public */
     cr_assert(sg_fetch_transfer_redirect(transfer));
     CURLcode code = hop(transfer);
     cr_assert(ne(int, code, CURLE_OK));
-    message = sg_fetch_transfer_outcome(transfer, code);
+    struct sg_message *message = sg_fetch_transfer_outcome(transfer, code);
     assert_contains(message->as.fetched.error, "127.0.0.1 is a loopback address");
     cr_assert(message->as.fetched.is_final);
     cr_assert(eq(int, other.connections, 0));
@@ -465,6 +494,31 @@ Test(sdk_fetcher, a_redirect_to_a_private_address_is_refused)
     sg_fetch_transfer_free(transfer);
     app_stop(&app);
     app_stop(&other);
+}
+
+Test(sdk_fetcher, answers_are_bounded_together)
+{
+    app_start(&app, redirect_here);
+    start_fetcher();
+    struct sg_fetch_maker maker = {.allows_private = true,
+                                   .timeout_ms = WAIT_MS,
+                                   .connect_timeout_ms = WAIT_MS,
+                                   .response_bytes_max = 1000,
+                                   .responses_bytes = SG_LIMIT_FETCH_RESPONSES_BYTES - 5};
+    struct sg_fetch_transfer *transfer = begin(&maker, app.port);
+    cr_assert(eq(int, hop(transfer), CURLE_OK)); /* five bytes, and a redirect, which lets go of them */
+    cr_assert(eq(i64, maker.responses_bytes, SG_LIMIT_FETCH_RESPONSES_BYTES));
+    cr_assert(sg_fetch_transfer_redirect(transfer));
+    cr_assert(eq(i64, maker.responses_bytes, SG_LIMIT_FETCH_RESPONSES_BYTES - 5));
+    maker.responses_bytes++; /* another's */
+    CURLcode code = hop(transfer);
+    struct sg_message *message = sg_fetch_transfer_outcome(transfer, code);
+    assert_contains(message->as.fetched.error, "the gateway is reading too many large answers at a time");
+    cr_assert(not(message->as.fetched.is_final));
+    sg_message_free(message);
+    sg_fetch_transfer_free(transfer);
+    cr_assert(eq(i64, maker.responses_bytes, SG_LIMIT_FETCH_RESPONSES_BYTES - 4));
+    app_stop(&app);
 }
 
 /* ---- trouble ---- */
@@ -603,7 +657,7 @@ static bool has_three_out(const struct sg_fetcher_stats *stats)
 
 static bool has_all_out(const struct sg_fetcher_stats *stats)
 {
-    return stats->in_flight == 4 && stats->waiting == 7;
+    return stats->in_flight == 4 && stats->waiting == 9;
 }
 
 Test(sdk_fetcher, the_pool_is_bounded_and_one_app_cannot_have_all_of_it)
@@ -614,10 +668,11 @@ Test(sdk_fetcher, the_pool_is_bounded_and_one_app_cannot_have_all_of_it)
     for (int i = 0; i < 10; i++)
         submit_for(1, SG_OP_GATEWAY, "{'method':'GET','url':'http://127.0.0.1:%d/'}", app.port);
     wait_for_stats(has_three_out);
-    submit_for(2, SG_OP_GATEWAY, "{'method':'GET','url':'http://127.0.0.1:%d/'}", app.port);
+    for (int i = 0; i < 3; i++)
+        submit_for(2, SG_OP_GATEWAY, "{'method':'GET','url':'http://127.0.0.1:%d/'}", app.port);
     wait_for_stats(has_all_out);
     app_release(&app);
-    inbox_wait(&inbox, 10);
+    inbox_wait(&inbox, 12);
     cr_assert(le(int, app.open_max, 4));
     app_stop(&app);
 }

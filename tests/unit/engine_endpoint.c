@@ -223,6 +223,19 @@ Test(engine_endpoint, a_creation_that_is_repeated_after_the_end_is_a_success)
     fixture_free(f);
 }
 
+Test(engine_endpoint, a_creation_that_is_repeated_after_the_end_and_a_restart_is_a_success)
+{
+    struct fixture *f = fixture_create("10:00:00");
+    endpoint_begins(f, "r1", "[" DONE "]");
+    crash(f);
+
+    struct client *client = endpoint_begins(f, "r1", "[" DONE "]");
+
+    ASSERT_INT(client->reply.status, SG_OK);
+    ASSERT_TEXT(events(f), "inngest/http.request inngest/function.finished");
+    fixture_free(f);
+}
+
 Test(engine_endpoint, a_creation_that_is_repeated_before_the_first_is_on_disk_is_a_success)
 {
     struct fixture *f = fixture_create("10:00:00");
@@ -542,6 +555,11 @@ Test(engine_endpoint, paths_beyond_the_limit_share_one_function)
 
     ASSERT_INT(count(f, SG_KIND_FUNCTION), SG_LIMIT_HTTP_FUNCTIONS_PER_APP + 1);
     ASSERT_INT(runs_of(f, "POST (other paths)"), 5);
+    f->client_count = 0;
+    memset(f->clients, 0, 2 * sizeof(f->clients[0]));
+    for (int i = 0; i < 2; i++) /* also when it is repeated */
+        ASSERT_INT(endpoint_begins_at(f, "/user/last", 3, "last", "[{'op':'StepRun','id':'a'}]")->reply.status, SG_OK);
+    ASSERT_INT(runs_of(f, "POST (other paths)"), 6);
     fixture_free(f);
 }
 

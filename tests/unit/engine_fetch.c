@@ -359,6 +359,8 @@ Test(engine_fetch, after_a_crash_the_call_and_the_request_are_made_again)
     fetched(f, 0, "'of the old process'");
     ASSERT_TEXT(memo(f, "a"), "-");
     report(f, "[" GATEWAY("a") "]");
+    fetched(f, 0, "'of the old process, while the new request is out'");
+    ASSERT_TEXT(memo(f, "a"), "-");
     fetched(f, 1, "1");
 
     ASSERT_TEXT(fetches(f), "a a");

@@ -10,6 +10,7 @@ tests_unit_sdk_test_SOURCES = \
 	tests/unit/sdk_fetcher.c \
 	tests/unit/sdk_fixture.c tests/unit/sdk_fixture.h \
 	tests/unit/sdk_judge.c \
+	tests/unit/sdk_lines.c \
 	tests/unit/sdk_memory.c \
 	tests/unit/sdk_ops.c \
 	tests/unit/sdk_registration.c \

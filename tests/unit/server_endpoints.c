@@ -368,7 +368,7 @@ Test(endpoint_output, without_content_has_none)
 
 Test(endpoint_output, that_is_large_goes_out_as_the_client_takes_it)
 {
-    enum { BODY_BYTES = 8 * 1024 * 1024 };
+    enum { BODY_BYTES = 32 * 1024 * 1024 }; /* more than sockets take */
     struct fixture f;
     struct sg_buf output = {0};
 
@@ -410,6 +410,10 @@ Test(endpoint_output, of_a_run_that_ended_otherwise_is_json)
     fixture_open(&f);
     put_run(&f, RUN_ID, SG_RUN_COMPLETED, "[1]", NULL);
     expect_output(&f, with_token(&f), 200, "{\"data\":[1]}");
+    put_run(&f, RUN_ID, SG_RUN_COMPLETED, "{\"body\":\"x\",\"headers\":{},\"status\":99}", NULL);
+    expect_output(&f, with_token(&f), 200, "{\"data\":{\"body\":\"x\",\"headers\":{},\"status\":99}}");
+    put_run(&f, RUN_ID, SG_RUN_COMPLETED, "{\"body\":\"x\",\"headers\":{},\"status\":600}", NULL);
+    expect_output(&f, with_token(&f), 200, "\"status\":600}}");
     put_run(&f, RUN_ID, SG_RUN_FAILED, "{\"status\":404,\"message\":\"not a response\"}", "{\"message\":\"boom\"}");
     expect_output(&f, with_token(&f), 200, "{\"error\":{\"message\":\"boom\"}}");
     put_run(&f, RUN_ID, SG_RUN_CANCELLED, "{\"status\":200,\"headers\":{},\"body\":\"x\"}", NULL);

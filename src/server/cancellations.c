@@ -312,16 +312,17 @@ static void on_begun(struct sg_request *request, const struct sg_reply *reply)
 void sg_handle_cancellations_post(struct sg_request *request)
 {
     struct problems problems = {.is_out_of_memory = false};
-    struct sg_buf canonical;
+    struct sg_str object = SG_STR_NULL; /* the message's own: plain texts are read in place */
     struct sg_error error = {.message = ""};
     struct sg_message *message = sg_message_create(SG_MESSAGE_CANCEL_RUNS);
 
-    sg_buf_init(&canonical);
-    enum sg_status status = message != NULL ? sg_json_canonicalize(sg_buf_str(&request->body), NULL, &canonical, &error) : SG_NO_MEMORY;
-    if (status == SG_OK && sg_json_kind_of(sg_buf_str(&canonical)) != SG_JSON_OBJECT)
+    enum sg_status status = SG_NO_MEMORY;
+    if (message != NULL)
+        status = sg_json_canonical_keep(sg_buf_str(&request->body), &request->body, &message->arena, &object, &error);
+    if (status == SG_OK && sg_json_kind_of(object) != SG_JSON_OBJECT)
         status = sg_error_set(&error, SG_INVALID_JSON, "the body must be a JSON object");
     if (status == SG_OK)
-        judge(&problems, sg_buf_str(&canonical), message);
+        judge(&problems, object, message);
     if (status == SG_OK && (problems.is_out_of_memory || problems.text.is_failed))
         status = SG_NO_MEMORY;
     if (status != SG_OK) {
@@ -334,7 +335,6 @@ void sg_handle_cancellations_post(struct sg_request *request)
     }
     sg_message_free(message);
     sg_buf_free(&problems.text);
-    sg_buf_free(&canonical);
 }
 
 /* ---- deleting one ---- */

@@ -118,6 +118,9 @@ int fixture_answer_all(struct fixture *fixture)
     pthread_mutex_unlock(&fixture->lock);
     while (message != NULL) {
         struct sg_message *next = message->next;
+        pthread_mutex_lock(&fixture->lock);
+        keep(fixture, message); /* as the engine, which reads it when the handler is long done */
+        pthread_mutex_unlock(&fixture->lock);
         reply(fixture, message);
         message = next;
         count++;

@@ -66,7 +66,10 @@ void fixture_start(struct fixture *fixture, const struct sg_server_options *opti
 void fixture_open(struct fixture *fixture);
 void fixture_close(struct fixture *fixture);
 
-/* Replies to every message that waits, from this thread. Returns how many there were. */
+/*
+ * Replies to every message that waits, from this thread, and copies again what each held: by now its handler has returned, so what it borrowed from
+ * the request is gone. Returns how many there were.
+ */
 int fixture_answer_all(struct fixture *fixture);
 /* Waits until so many messages have been posted in all. */
 void fixture_await_posts(struct fixture *fixture, int posts);

@@ -1,6 +1,7 @@
 /* HTTP itself: connections, limits, CORS, unknown paths, methods, addresses. */
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -355,6 +356,47 @@ Test(http, thousand_connections_wait_at_once)
         close(fds[i]);
     }
     fixture_close(&f);
+}
+
+/* What the engine reads of a message when the handler that made it has returned. */
+static void stays(const char *path, const char *body)
+{
+    struct fixture f;
+    char text[sizeof(f.text)];
+    char event[sizeof(f.bodies[0])];
+    char request[2048];
+    struct answer answer;
+    struct sg_server_options options = fixture_options(&f);
+
+    options.threads = 1;
+    fixture_start(&f, &options);
+    f.answering = ANSWERS_LATER;
+    int len = snprintf(request, sizeof(request), "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s", path, strlen(body), body);
+    int fd = client_connect(f.port);
+    client_send(fd, request, (size_t)len);
+    fixture_await_posts(&f, 1);
+    EXPECT(&f, "GET", "/health", "", NULL, 200, ""); /* by the one thread, so the handler has returned */
+    memcpy(text, f.text, sizeof(text));
+    memcpy(event, f.bodies[0], sizeof(event));
+    cr_expect(text[0] != '\0' || event[0] != '\0', "%s", path);
+    cr_expect(eq(int, fixture_answer_all(&f), 1));
+    cr_expect(eq(str, f.text, text));
+    cr_expect(eq(str, f.bodies[0], event));
+    cr_expect(client_receive(fd, &answer));
+    answer_free(&answer);
+    close(fd);
+    fixture_close(&f);
+}
+
+Test(http, a_message_owns_all_that_it_says)
+{
+    stays("/e/key", "{\"name\":\"shop/order.placed\",\"data\":{\"a\":1}}");
+    stays("/invoke/shop-ship", "{\"data\":{\"x\":1}}");
+    stays("/v1/signals", "{\"signal\":\"order-7\",\"data\":{\"a\":1}}");
+    stays("/v1/cancellations", "{\"app_id\":\"shop\",\"function_id\":\"handle\",\"started_before\":\"2026-01-02T03:04:05Z\","
+                               "\"if\":\"event.data.n == 1\"}");
+    stays("/v1/checkpoint", "{\"run_id\":\"01KDYJ0ZC2T5V9E7N4Q8R1S3C1\",\"event\":{\"data\":{\"domain\":\"http://a.b\",\"method\":\"GET\","
+                            "\"path\":\"/1\",\"fn\":\"named\"}}}");
 }
 
 static void *send_many(void *context)

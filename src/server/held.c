@@ -386,15 +386,20 @@ static void held_flush(struct sg_held *held)
         watch_for_room(held, false);
 }
 
-/* What the client sends now means nothing: it is read so that closing does not look like an error to it. False: it has gone. */
+/*
+ * What the client sends now means nothing: it is read so that closing does not look like an error to it. False: it has gone, or does not stop sending:
+ * the lock is held here, and who ends a run waits for it.
+ */
 static bool swallow(struct sg_held *held)
 {
-    char bytes[1024];
+    char bytes[4096];
     ssize_t count;
 
-    do
+    do {
         count = recv(held->socket, bytes, sizeof(bytes), MSG_DONTWAIT);
-    while (count > 0 || (count < 0 && errno == EINTR));
+        if (count > 0)
+            held->swallowed_bytes += count;
+    } while ((count > 0 && held->swallowed_bytes <= SG_LIMIT_HELD_INPUT_BYTES) || (count < 0 && errno == EINTR));
     return count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 

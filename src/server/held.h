@@ -40,7 +40,8 @@ struct sg_held {
     int64_t end_at_ms;       /* monotonic: then it has waited for long enough */
     struct sg_buf out;
     size_t sent;
-    struct sg_str head; /* header lines for its answer; owned */
+    int64_t swallowed_bytes; /* that came although nothing was asked for */
+    struct sg_str head;      /* header lines for its answer; owned */
     struct sg_id run_id;
     struct sg_list_node in_run; /* OUTPUT: who waits for the same run */
     struct sg_store_task task;

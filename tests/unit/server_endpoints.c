@@ -497,6 +497,44 @@ Test(endpoint_output, on_a_connection_that_was_used_before)
     fixture_close(&f);
 }
 
+static void *talk(void *context)
+{
+    static const char bytes[65536];
+
+    while (send(*(int *)context, bytes, sizeof(bytes), MSG_NOSIGNAL) > 0)
+        continue;
+    return NULL;
+}
+
+Test(endpoint_output, a_client_that_talks_while_it_waits_holds_nobody_up)
+{
+    struct fixture f;
+    char path[2200];
+    struct answer answer;
+    pthread_t talker;
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_RUNNING, NULL, NULL);
+    snprintf(path, sizeof(path), "/v1/http/runs/" RUN_ID "/output%s", with_token(&f));
+    int fd = ask(&f, path);
+    int loud = ask(&f, path);
+    struct pollfd silent = {.fd = loud, .events = POLLIN};
+    cr_expect(poll(&silent, 1, 100) == 0);
+    cr_assert(pthread_create(&talker, NULL, talk, &loud) == 0);
+    bool is_cut = client_is_closed(loud);
+    if (!is_cut)
+        (void)shutdown(loud, SHUT_RDWR);
+    (void)pthread_join(talker, NULL);
+    cr_expect(is_cut);
+    end_run(&f, SG_RUN_COMPLETED, "{\"status\":200,\"headers\":{},\"body\":\"late\"}", NULL);
+    cr_assert(client_receive(fd, &answer));
+    cr_expect(eq(str, answer.body, "late"));
+    answer_free(&answer);
+    close(loud);
+    close(fd);
+    fixture_close(&f);
+}
+
 Test(endpoint_output, those_who_wait_when_the_server_ends_are_told_to_come_back)
 {
     struct fixture f;

@@ -550,7 +550,8 @@ static enum MHD_Result take_body(struct sg_request *request, const char *bytes, 
         refuse_body(request);
         return MHD_YES;
     }
-    if (!sg_server_body_reserve(request->server, request, request->body_bytes)) {
+    /* What is here, which is less than what came if the handler takes it piece by piece. */
+    if (!sg_server_body_reserve(request->server, request, (int64_t)(request->body.len + len))) {
         sg_respond_status(request, SG_UNAVAILABLE, "The bodies of other requests fill the memory set aside for them; try again");
         request->is_refused = true;
         sg_buf_free(&request->body);

@@ -1,6 +1,7 @@
 /* Durable endpoints at the edge: their creation, their steps, the output for who has a token, and the stream (reference/03 §4.4 to §4.10). */
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -658,6 +659,41 @@ Test(endpoint_stream, passes_a_frame_on_while_the_body_is_still_coming)
     cr_expect(eq(int, answer.status, 200));
     answer_free(&answer);
     (void)read_until(reader, "event: b\ndata: 2\n\n");
+    close(reader);
+    close(writer);
+    fixture_close(&f);
+}
+
+Test(endpoint_stream, takes_no_room_from_bodies_for_what_has_been_passed_on)
+{
+    struct fixture f;
+    char chunk[2048];
+
+    fixture_open(&f);
+    put_run(&f, RUN_ID, SG_RUN_RUNNING, NULL, NULL);
+    int writer = client_connect(f.port);
+    say(writer, "POST " TEE " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    int len = snprintf(chunk, sizeof(chunk), "400\r\ndata: %01016d\n\n\r\n", 7);
+    for (int i = 0; i < 512; i++)
+        client_send(writer, chunk, (size_t)len);
+    say(writer, "9\r\ndata: e\n\n\r\n");
+    int reader = follow(&f);
+    char bytes[65536];
+    size_t count = 0;
+    while (count < 512 * 1024) { /* all of it has come */
+        struct pollfd poller = {.fd = reader, .events = POLLIN};
+        cr_assert(poll(&poller, 1, DEADLINE_MS) == 1);
+        ssize_t more = recv(reader, bytes, sizeof(bytes), 0);
+        cr_assert(more > 0);
+        count += (size_t)more;
+    }
+    struct answer answer = fetch(&f, "GET", "/v1/admin/status", "", NULL);
+    const char *row = strstr(answer.body, "\"name\":\"http.body_bytes\"");
+    cr_assert(row != NULL, "%s", answer.body);
+    const char *value = strstr(row, "\"value\":");
+    cr_assert(value != NULL);
+    cr_expect(strtol(value + 8, NULL, 10) < 128 * 1024, "%s", value);
+    answer_free(&answer);
     close(reader);
     close(writer);
     fixture_close(&f);

@@ -270,7 +270,8 @@ static void return_large_memory(void)
 /* Many systems start programs with 1024 open files, but let them have more if they ask. */
 static void raise_file_limit(const struct sg_node_options *options)
 {
-    rlim_t wanted = (rlim_t)options->connections_max + (rlim_t)options->calls_max + (rlim_t)options->fetches_max + OTHER_FILES;
+    rlim_t wanted = (rlim_t)options->connections_max + (rlim_t)options->waiting_clients_max + (rlim_t)options->calls_max +
+                    (rlim_t)options->fetches_max + OTHER_FILES;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;

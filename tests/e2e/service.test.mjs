@@ -1,6 +1,7 @@
 // Running it: `stepgate start`, its keys, its signals, its diagnoses (reference/11 §1, §2, §9), under the names given there.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { cleanEnvironment, gatewayBinary } from "./lib/processes.mjs";
 import { bearer, freePort, signatureIsValid, until, word } from "./lib/util.mjs";
@@ -238,4 +239,21 @@ inWorld("a stopped gateway goes on where it was when it is continued", {}, async
   world.gateway.child.kill("SIGCONT");
   assert.equal((await world.end(id)).status, "Completed");
   for (const step of ["first", "held", "last"]) assert.equal(world.witness.count(`${key}/${step}`), 1, step);
+});
+
+test("open_files_are_allowed_for_clients_that_wait_and_calls_at_the_same_time", async () => {
+  const counts = { connections: 100, "waiting-clients": 900, calls: 1000, fetches: 200 };
+  const args = Object.entries(counts).flatMap(([name, count]) => [`--max-${name}`, `${count}`]).join(" ");
+  const command = `ulimit -Sn 1024; exec "${gatewayBinary}" dev --host 127.0.0.1 --port 0 ${args}`;
+  const child = spawn("sh", ["-c", command], { cwd: "/tmp", env: cleanEnvironment(), stdio: "ignore" });
+  try {
+    const about = (what) => readFileSync(`/proc/${child.pid}/${what}`, "utf8");
+    await until(() => about("comm").trim() === "stepgate", "the gateway to take the place of the shell");
+    const allowed = () => Number(about("limits").match(/Max open files\s+(\d+)/)[1]);
+    const wanted = Object.values(counts).reduce((sum, count) => sum + count);
+    await until(() => allowed() >= wanted, `${wanted} open files`);
+  } finally {
+    child.kill();
+    await new Promise((resolve) => child.on("close", resolve));
+  }
 });

@@ -248,14 +248,16 @@ static void committed(struct sg_buf *out, struct sg_meters *meters)
         [SG_MESSAGE_LOADED_RUNS] = "loaded_runs",
         [SG_MESSAGE_EXPLAIN] = "explain",
         [SG_MESSAGE_SIGNAL] = "signal",
+        [SG_MESSAGE_HTTP_RUN] = "http_run",
         [SG_MESSAGE_FETCHED] = "fetched",
     };
 
     sg_prom_family(out, "stepgate_messages_total", "counter", "Messages handled by the engine whose outcome is on disk.");
-    for (int kind = 0; kind < SG_MESSAGE_KIND_COUNT; kind++)
-        if (kinds[kind] != NULL)
-            sg_prom_int(out, "stepgate_messages_total", &(struct sg_prom_label){"kind", sg_str_from(kinds[kind])}, 1,
-                        value_of(&meters->messages[kind]));
+    for (int kind = 0; kind < SG_MESSAGE_KIND_COUNT; kind++) {
+        assert(kinds[kind] != NULL); /* a new kind needs a name here */
+        sg_prom_int(out, "stepgate_messages_total", &(struct sg_prom_label){"kind", sg_str_from(kinds[kind])}, 1,
+                    value_of(&meters->messages[kind]));
+    }
     sg_prom_family(out, "stepgate_events_total", "counter", "Events in the log since the start.");
     sg_prom_int(out, "stepgate_events_total", &(struct sg_prom_label){"kind", SG_STR("client")}, 1, value_of(&meters->events));
     sg_prom_int(out, "stepgate_events_total", &(struct sg_prom_label){"kind", SG_STR("lifecycle")}, 1, value_of(&meters->lifecycle_events));

@@ -148,6 +148,17 @@ Test(node_metrics, numbers_move_with_runs_calls_errors_and_commits)
     cr_expect(metric("process_resident_memory_bytes") > 0);
 }
 
+Test(node_metrics, runs_of_durable_endpoints_are_counted_as_messages)
+{
+    cr_assert(metric("stepgate_messages_total{kind=\"http_run\"}") == 0);
+    cr_assert(eq(int,
+                 (int)request("/v1/checkpoint", "{\"run_id\":\"01KDYJ0ZC2T5V9E7N4Q8R1S3C1\",\"event\":{\"data\":{\"domain\":\"http://a.b\","
+                                                "\"method\":\"GET\",\"path\":\"/1\"}}}"),
+                 200),
+              "%s", got);
+    WAIT_UNTIL(metric("stepgate_messages_total{kind=\"http_run\"}") == 1);
+}
+
 /* name{label="value",...} number */
 static bool is_sample(const char *line, const char *family)
 {

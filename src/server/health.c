@@ -22,6 +22,7 @@
 #include "base/check.h"
 #include "base/prometheus.h"
 #include "server/handlers.h"
+#include "server/held.h"
 #include "server/internal.h"
 #include "server/limits.h"
 #include "server/respond.h"
@@ -148,6 +149,8 @@ void sg_handle_admin_status(struct sg_request *request)
     sg_status_row(out, "http.connections", atomic_load(&server->counters.connections), server->connections_max,
                   "open connections of clients");
     sg_status_row(out, "http.waiting", sg_server_waiting(server), 0, "requests that wait for their commit or read");
+    sg_status_row(out, "http.waiting_clients", atomic_load(&server->held->count), server->held_max,
+                  "clients that wait for outputs or follow streams; further ones get 429");
     sg_status_row(out, "http.body_bytes", atomic_load(&server->body_bytes_held), SG_LIMIT_SERVER_BODIES_BYTES,
                   "bodies of requests in memory; at the limit clients get 503");
     sg_status_row(out, "http.event_bytes_max", -1, server->event_bytes_max, "one event");

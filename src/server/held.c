@@ -59,6 +59,7 @@ enum sg_status sg_held_set_start(struct sg_server *server, struct sg_held_set **
         return sg_error_set(error, SG_NO_MEMORY, "out of memory");
     set->server = server;
     set->count_max = server->held_max;
+    set->out_bytes_max = server->held_bytes_max;
     (void)pthread_mutex_init(&set->lock, NULL);
     (void)pthread_cond_init(&set->settled, NULL);
     sg_map_init_ids(&set->runs, offsetof(struct sg_held_run, id));
@@ -97,7 +98,7 @@ void sg_held_set_free(struct sg_held_set *set)
         (void)pthread_cond_wait(&set->settled, &set->lock);
     pthread_mutex_unlock(&set->lock);
     sg_stream_table_free(set);
-    assert(set->runs.count == 0);
+    assert(set->runs.count == 0 && set->out_bytes == 0);
     sg_map_free(&set->runs);
     sg_heap_free(&set->due);
     if (set->epoll_fd >= 0)
@@ -286,6 +287,15 @@ void sg_held_read_end(struct sg_held *held)
     pthread_mutex_unlock(&set->lock);
 }
 
+bool sg_held_reserve(struct sg_held *held, size_t bytes)
+{
+    if (held->set->out_bytes + (int64_t)bytes > held->set->out_bytes_max)
+        return false;
+    held->counted_bytes += (int64_t)bytes;
+    held->set->out_bytes += (int64_t)bytes;
+    return true;
+}
+
 void sg_held_answer(struct sg_held *held, int http_status)
 {
     char date[64];
@@ -424,6 +434,8 @@ static void held_drop(struct sg_held *held)
     else
         sg_stream_leave(held);
     sg_list_remove(&set->all, &held->in_set);
+    set->out_bytes -= held->counted_bytes;
+    sg_buf_free(&held->out);
     atomic_fetch_sub(&set->count, 1);
 }
 

@@ -40,6 +40,7 @@ struct sg_held {
     int64_t end_at_ms;       /* monotonic: then it has waited for long enough */
     struct sg_buf out;
     size_t sent;
+    int64_t counted_bytes;   /* of `out`, in the set's sum */
     int64_t swallowed_bytes; /* that came although nothing was asked for */
     struct sg_str head;      /* header lines for its answer; owned */
     struct sg_id run_id;
@@ -77,6 +78,8 @@ struct sg_held_set {
     struct sg_list streams_by_use; /* the one that was used longest ago first */
     struct sg_heap stream_due;
     int64_t stream_bytes;
+    int64_t out_bytes; /* outputs on their way to clients */
+    int64_t out_bytes_max;
 };
 
 enum sg_status sg_held_set_start(struct sg_server *server, struct sg_held_set **set, struct sg_error *error);
@@ -98,6 +101,8 @@ void sg_held_read(struct sg_held *held);
 /* The thread of the pool is done: the lock is taken by begin and given back by end. False: the connection is gone. */
 bool sg_held_read_begin(struct sg_held *held);
 void sg_held_read_end(struct sg_held *held);
+/* Counts an output that is to be sent; false: those of others fill the memory set aside for them. */
+bool sg_held_reserve(struct sg_held *held, size_t bytes);
 /* Starts an answer of HTTP/1.1: status line and the headers that every answer has. The caller appends the others, a blank line and the body. */
 void sg_held_answer(struct sg_held *held, int http_status);
 void sg_held_wake(struct sg_held_set *set);

@@ -50,6 +50,7 @@ struct sg_server {
     struct sg_server_hooks hooks;
     int connections_max;
     int held_max;
+    int64_t held_bytes_max;
     struct sg_held_set *held; /* connections that wait for long */
     int64_t event_bytes_max;
     int64_t body_bytes_max;

@@ -40,6 +40,7 @@
 #define SG_STREAM_OPEN_MS (15LL * 60 * 1000)        /* reference/03 §5.6 */
 #define SG_STREAM_KEEP_ALIVE_MS (15LL * 1000)       /* ours: proxies cut what is silent for 30 s to 100 s */
 #define SG_HELD_SEND_MS (60LL * 1000)               /* ours: an answer that the client does not take */
+#define SG_LIMIT_HELD_BYTES (256LL * 1024 * 1024)   /* ours: outputs that clients have not taken yet, all together; beyond it 503 */
 #define SG_LIMIT_HELD_INPUT_BYTES (64LL * 1024)     /* ours: what a client may send while it waits; it has nothing to say */
 #define SG_LIMIT_STREAM_BYTES (1024 * 1024)         /* ours: what a stream keeps for those who come later; more than one tee may bring */
 #define SG_LIMIT_STREAMS_BYTES (64LL * 1024 * 1024) /* ours: all streams together; the one used longest ago goes */

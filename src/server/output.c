@@ -80,6 +80,13 @@ void sg_output_give_up(struct sg_held *held)
     answer_json(held, 200, RUNNING);
 }
 
+static void refuse_full(struct sg_held *held)
+{
+    answer_json(held, 503,
+                SG_STR("{\"code\":\"unavailable\",\"data\":null,\"error\":\"other clients' outputs fill the memory set aside for them; ask "
+                       "again\",\"status\":503}"));
+}
+
 void sg_output_refuse(struct sg_held *held)
 {
     answer_json(held, 503, SG_STR("{\"code\":\"shutting_down\",\"data\":null,\"error\":\"the gateway is shutting down\",\"status\":503}"));
@@ -222,6 +229,9 @@ static void look(void *context, struct sg_store_reader *reader)
     if (sg_held_read_begin(held)) {
         if (status != SG_OK)
             answer_json(held, 200, UNKNOWN); /* history has been trimmed, or cannot be read */
+        else if (sg_run_is_ended(&record) &&
+                 !sg_held_reserve(held, record.values[SG_RUN_OUTPUT].bytes.len + record.values[SG_RUN_ERROR].bytes.len))
+            refuse_full(held);
         else if (sg_run_is_ended(&record))
             answer_run(held, &record);
     }

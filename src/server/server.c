@@ -119,6 +119,7 @@ static void take_options(struct sg_server *server, const struct sg_server_option
     server->phase_ms[SG_PHASE_SEND] = SG_LIMIT_SERVER_RESPONSE_MS;
     server->phase_ms[SG_PHASE_STREAM] = SG_TEE_SILENCE_S * 1000LL;
     server->held_max = (int)or_default(limits->held_max, SG_LIMIT_HELD);
+    server->held_bytes_max = or_default(limits->held_bytes_max, SG_LIMIT_HELD_BYTES);
     server->watch_until_ms = INT64_MAX;
 }
 

@@ -52,6 +52,7 @@ struct sg_server_limits {
     int64_t idle_ms;         /* a kept-alive connection without a request; 0: SG_LIMIT_SERVER_IDLE_MS; --http-idle-timeout */
     int64_t request_ms;      /* headers and body of one request; 0: SG_LIMIT_SERVER_REQUEST_MS; --http-request-timeout */
     int held_max;            /* clients that wait for outputs and streams; 0: SG_LIMIT_HELD; --max-waiting-clients */
+    int64_t held_bytes_max;  /* outputs on their way to them; 0: SG_LIMIT_HELD_BYTES */
     int64_t reply_ms;        /* a request that waits for its commit; 0: SG_LIMIT_SERVER_REPLY_MS */
 };
 

@@ -536,6 +536,42 @@ Test(endpoint_output, a_client_that_talks_while_it_waits_holds_nobody_up)
     fixture_close(&f);
 }
 
+Test(endpoint_output, that_clients_do_not_take_is_bounded_in_all)
+{
+    struct fixture f;
+    char path[2200];
+    size_t len = 24 * 1024 * 1024; /* more than sockets take */
+    char *output = malloc(len + 3);
+    struct answer answer;
+
+    cr_assert(output != NULL);
+    memset(output, 'x', len + 2);
+    output[0] = output[len + 1] = '"';
+    output[len + 2] = '\0';
+    struct sg_server_options options = fixture_options(&f);
+    options.limits.held_bytes_max = 40 * 1024 * 1024;
+    fixture_start(&f, &options);
+    put_run(&f, RUN_ID, SG_RUN_COMPLETED, output, NULL);
+    snprintf(path, sizeof(path), "/v1/http/runs/" RUN_ID "/output%s", with_token(&f));
+    int slow = ask(&f, path);
+    struct pollfd speaking = {.fd = slow, .events = POLLIN};
+    cr_assert(poll(&speaking, 1, DEADLINE_MS) == 1);
+    answer = fetch(&f, "GET", path, "", NULL); /* not by EXPECT, which would print it all */
+    cr_expect(eq(int, answer.status, 503));
+    cr_expect(answer_has(&answer, "ask again"));
+    answer_free(&answer);
+    cr_assert(client_receive(slow, &answer));
+    cr_expect(eq(sz, answer.body_len, len + 2 + strlen("{\"data\":}")));
+    answer_free(&answer);
+    cr_expect(client_is_closed(slow));
+    answer = fetch(&f, "GET", path, "", NULL);
+    cr_expect(eq(int, answer.status, 200));
+    answer_free(&answer);
+    close(slow);
+    free(output);
+    fixture_close(&f);
+}
+
 Test(endpoint_output, those_who_wait_when_the_server_ends_are_told_to_come_back)
 {
     struct fixture f;
@@ -622,6 +658,7 @@ Test(endpoint_stream, more_than_the_limit_are_told_so_until_one_leaves)
     snprintf(path, sizeof(path), "/v1/realtime/sse?token=%s", created(&f, "realtime_token"));
     EXPECT(&f, "GET", path, "", NULL, 429, "\"status\":429");
     expect_output(&f, with_token(&f), 429, "\"status\":429");
+    EXPECT(&f, "GET", "/v1/admin/status", "", NULL, 200, "{\"limit\":4,\"name\":\"http.waiting_clients\"");
 
     close(following[0]);
     bool has_room = false;

@@ -127,7 +127,7 @@ enum sg_status sg_json_canonicalize(struct sg_str text, const struct sg_json_opt
                             bytes_max < TEXT_BYTES_MAX ? bytes_max : TEXT_BYTES_MAX);
     parser.start = text.ptr;
     parser.at = text.ptr;
-    parser.end = text.ptr + text.len;
+    parser.end = text.len > 0 ? text.ptr + text.len : text.ptr; /* no text may have no place */
     parser.out = out;
     parser.out_start = out->len;
     parser.refuses_bad_utf8 = options != NULL && options->refuses_bad_utf8;

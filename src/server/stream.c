@@ -239,7 +239,7 @@ struct sg_str sg_stream_bytes(struct sg_held *held)
 {
     struct sg_stream *stream = held->stream;
 
-    if (stream == NULL)
+    if (stream == NULL || stream->bytes.len == 0)
         return SG_STR_NULL;
     assert(held->position >= stream->base); /* who is further behind was cut */
     size_t at = (size_t)(held->position - stream->base);
